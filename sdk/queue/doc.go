@@ -1,0 +1,34 @@
+// Package queue is the one fair queue behind the lock and the leader module.
+//
+// A lock is a directory of the store, its line; an entry of the line is the
+// place of one owner. Entries are ordered by the revision of their creation,
+// which is also the index that the owner is told and its fencing token. The
+// oldest entry is the first; it holds the lock when its state is held.
+//
+// The promise: a grant was true at the store when it was decided. What it
+// rests on, and what goes wrong without each:
+//
+//  1. One entry per owner, named by its value (or its request when it has
+//     none) and made by one conditional write, so that equal values can't
+//     queue twice and a lost reply is recognised by its nonce.
+//  2. A waiting entry has no TTL and names the sessions, one per process, that
+//     wait on it, so it can't expire under a waiter, and goes when the last
+//     one leaves. An entry is created held only on a line that looked free; of
+//     two such creations that race, the later one is converted to waiting.
+//  3. Nobody can enter ahead of an existing creation, so being first is stable
+//     and may be learnt from an old view. Holding is not: a waiter becomes
+//     holder only by a conditional write on its own entry, waiting to held,
+//     which also starts the TTL. A process that was paused fails there.
+//  4. No grant rests on a local clock. A clock only takes grants away: too
+//     little of the TTL left when the answer is due means renew, or give up.
+//  5. A session is dead when it was missed for a whole session TTL of
+//     uninterrupted contact with the store; entries that only dead sessions
+//     wait on are removed in exactly the state that was judged.
+//  6. After a crash the successor clears what its predecessor left waiting.
+//     Held entries are nobody's to clear: they live by their TTL.
+//  7. A listing older than what was already seen is refused.
+//
+// Entries of a lock with local waiters are mirrored by one watch per lock, and
+// a change wakes only whom it concerns. A lock without waiters costs a read
+// and a write to obtain and a write to release.
+package queue

@@ -1,0 +1,422 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/etcd-modules/modhost/sdk/store"
+)
+
+// A place is one entry of a line as far as this process is concerned: the
+// requests that wait on it and the goroutine that deals with the store on
+// their behalf, the only one in this process that writes the entry while it
+// waits. It lives until the requests are answered and what they left in the
+// store is cleared away.
+type place struct {
+	l    *line
+	id   string
+	key  string
+	rec  record // value and kind, as this process would create it
+	wake chan struct{}
+	gone chan struct{} // closed when run has ended
+
+	// Guarded by the queue's mutex.
+	waiters   map[*waiter]struct{}
+	ttl       time.Duration // asked for by the latest request
+	unwritten bool          // ttl is not in the store yet
+
+	// Owned by run.
+	entry  store.Entry    // as last known; Created is 0 before it exists
+	cur    record         // content of entry
+	mine   store.Revision // Modified of entry if this process wrote it last
+	tried  string         // content of this process's latest create or swap
+	start  time.Time      // before it was sent
+	unsure bool           // its outcome is unknown
+	stale  bool           // the store has something newer than entry
+}
+
+// A waiter is one request.
+type waiter struct {
+	ttl    time.Duration
+	try    bool         // not to be queued: at once or not at all
+	answer chan outcome // capacity 1
+}
+
+type outcome struct {
+	grant *Grant
+	err   error
+}
+
+func (p *place) wakeUp() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// demand is what the requests want of the place right now.
+type demand struct {
+	any, trying bool          // some request is there; one of them won't wait
+	ttl         time.Duration // of the latest request
+	unwritten   bool          // ttl is not in the store yet
+	keep        bool          // draining for a successor: leave the entry as it is
+}
+
+func (p *place) demand() demand {
+	q := p.l.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	d := demand{any: len(p.waiters) > 0, ttl: p.ttl, unwritten: p.unwritten, keep: q.handover}
+	for w := range p.waiters {
+		if w.try {
+			d.trying = true
+			break
+		}
+	}
+	return d
+}
+
+// run drives the place from its first request to the end. Requests come and go
+// meanwhile; each round looks at all of it anew, so no order of events needs a
+// case of its own.
+func (p *place) run() {
+	defer close(p.gone)
+	ctx := p.l.q.ctx
+	pause := newBackoff()
+	for {
+		d := p.demand()
+		var err error
+		if d.any {
+			err = p.advance(ctx, d)
+		} else {
+			var clean bool
+			if clean, err = p.leave(ctx, d); clean && p.retire() {
+				return
+			}
+		}
+		switch {
+		case ctx.Err() != nil:
+			p.finish(outcome{err: ErrDraining})
+			p.retire()
+			return
+		case err == nil:
+			pause.reset()
+		case errors.Is(err, store.ErrChanged), errors.Is(err, store.ErrNotFound):
+			p.stale = true
+		default:
+			p.l.q.log.Warn("store call failed", "lock", p.l.name, "error", err)
+			p.stale = true
+			// Who has no place yet is told at once; who has one keeps it and
+			// waits for the store to come back.
+			if p.entry.Created == 0 {
+				p.finish(outcome{err: err})
+			}
+			pause.wait(ctx)
+		}
+	}
+}
+
+// advance does the next thing on the way to the grant and returns when there
+// may be another one.
+func (p *place) advance(ctx context.Context, d demand) error {
+	s, err := p.look(ctx)
+	if err != nil {
+		return err
+	}
+	if p.entry.Created == 0 && s.here {
+		p.take(s.own.entry)
+		p.settle()
+	}
+	if p.entry.Created == 0 {
+		return p.enter(ctx, d, s)
+	}
+	if s.rev >= p.entry.Modified {
+		if !s.here || s.own.entry.Created != p.entry.Created {
+			p.finish(outcome{err: ErrRemoved})
+			return nil
+		}
+		p.take(s.own.entry)
+		p.settle()
+	}
+	ttl := p.cur.ttl()
+	if d.unwritten {
+		if ttl == d.ttl {
+			p.written(ttl)
+		}
+		ttl = d.ttl
+	}
+	first := s.rev >= p.entry.Created && s.ahead == 0
+	switch {
+	case first && p.cur.State == held:
+		return p.confirm(ctx, ttl)
+	case first:
+		return p.hold(ctx, ttl)
+	case d.trying:
+		return p.refuse(s)
+	case p.cur.State == held, !slices.Contains(p.cur.Sessions, p.l.q.session.id), ttl != p.cur.ttl():
+		return p.wait(ctx, ttl)
+	}
+	select {
+	case <-p.wake:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// look returns what the line looks like: from its mirror, or read when there
+// is none. What is known to be outdated is read from the store itself.
+func (p *place) look(ctx context.Context) (sight, error) {
+	q := p.l.q
+	if !p.stale && p.cur.State != held {
+		q.mu.Lock()
+		s, ok := p.l.mirrored(p.id)
+		q.mu.Unlock()
+		if ok {
+			return s, nil
+		}
+	}
+	c := store.Local
+	if p.stale {
+		c = store.Linearizable
+	}
+	list, err := q.store.List(ctx, p.l.dir, c)
+	if err == nil && list.Revision < p.entry.Modified {
+		list, err = q.store.List(ctx, p.l.dir, store.Linearizable)
+	}
+	if err == nil && list.Revision < p.entry.Modified {
+		err = fmt.Errorf("list at revision %d after a write at %d: %w", list.Revision, p.entry.Modified, store.ErrUnavailable)
+	}
+	if err != nil {
+		return sight{}, err
+	}
+	items := decodeAll(list.Entries)
+	s := sightOf(items, list.Revision, p.id)
+	s.sure, p.stale = p.stale, false
+	if s.ahead > 0 && p.entry.Created != 0 { // going to wait
+		q.mu.Lock()
+		p.l.follow(items, list.Revision)
+		q.mu.Unlock()
+	}
+	return s, nil
+}
+
+// take notes a state of the entry that somebody else may have written.
+func (p *place) take(e store.Entry) {
+	if e.Created != p.entry.Created || e.Modified > p.entry.Modified {
+		p.entry, p.cur = e, decode(e, time.Now()).rec
+	}
+}
+
+// write sends one conditional write of the entry and notes its outcome.
+func (p *place) write(r record, send func(content string) (store.Entry, error)) error {
+	p.tried, p.start = r.encode(), time.Now()
+	e, err := send(p.tried)
+	switch {
+	case err == nil:
+		p.entry, p.cur, p.mine, p.unsure = e, r, e.Modified, false
+		p.written(r.ttl())
+	case errors.Is(err, store.ErrExists), errors.Is(err, store.ErrChanged), errors.Is(err, store.ErrNotFound):
+		p.unsure = false
+	default:
+		p.unsure = true
+	}
+	return err
+}
+
+// settle decides a write whose outcome was unknown, once the entry was read.
+func (p *place) settle() {
+	if p.unsure && p.entry.Value == p.tried {
+		p.mine = p.entry.Modified
+	}
+	p.unsure = false
+}
+
+// swap writes a new state of the entry that is there.
+func (p *place) swap(ctx context.Context, next record, ttl time.Duration) error {
+	return p.write(next, func(content string) (store.Entry, error) {
+		return p.l.q.store.Swap(ctx, p.entry, content, ttl)
+	})
+}
+
+// enter creates the entry: held when nobody is in the line, else waiting.
+func (p *place) enter(ctx context.Context, d demand, s sight) error {
+	next, life := p.rec.with(held, d.ttl, nil), d.ttl
+	if s.ahead > 0 {
+		if d.trying {
+			return p.refuse(s)
+		}
+		if err := p.l.q.session.ensure(ctx); err != nil {
+			return err
+		}
+		next, life = p.rec.with(waiting, d.ttl, []string{p.l.q.session.id}), 0
+	}
+	err := p.write(next, func(content string) (store.Entry, error) {
+		return p.l.q.store.Create(ctx, p.key, content, life)
+	})
+	if errors.Is(err, store.ErrExists) {
+		p.stale = true // go on with the standing entry
+		return nil
+	}
+	return err
+}
+
+// wait makes the entry one that this process waits on with that TTL. It also
+// converts the later one of two entries that were created held at the same
+// moment.
+func (p *place) wait(ctx context.Context, ttl time.Duration) error {
+	if err := p.l.q.session.ensure(ctx); err != nil {
+		return err
+	}
+	session := p.l.q.session
+	// Sessions known to have ended are dropped on the way.
+	sessions := slices.DeleteFunc(slices.Clone(p.cur.Sessions), func(id string) bool {
+		return id == session.id || slices.Contains(session.ended, id)
+	})
+	return p.swap(ctx, p.cur.with(waiting, ttl, append(sessions, session.id)), 0)
+}
+
+// hold makes the waiting entry held: the one write that obtains a lock. That
+// the line had nobody ahead was seen before and stays true; that the entry is
+// still there is what the condition of the write says.
+func (p *place) hold(ctx context.Context, ttl time.Duration) error {
+	if err := p.swap(ctx, p.cur.with(held, ttl, p.cur.Sessions), ttl); err != nil {
+		return err
+	}
+	return p.confirm(ctx, ttl)
+}
+
+// confirm answers with an entry that is held and first. Unless this process
+// has just made it so, it is renewed: that tells when its TTL began by our own
+// clock, and that it is still there.
+func (p *place) confirm(ctx context.Context, ttl time.Duration) error {
+	brought := p.mine == p.entry.Modified
+	g := Grant{Index: p.entry.Created, Value: p.cur.Value, TTL: ttl, start: p.start}
+	if !brought || ttl != p.cur.ttl() || g.left() < ttl/2 {
+		g.start = time.Now()
+		e, err := p.l.q.store.Renew(ctx, p.entry, ttl)
+		if err != nil {
+			return err
+		}
+		p.take(e)
+		p.written(ttl)
+		if brought {
+			p.mine, p.start = e.Modified, g.start
+		}
+		if g.left() <= 0 { // the store is slower than the TTL
+			p.finish(outcome{err: ErrRemoved})
+			return nil
+		}
+	}
+	if brought {
+		g.delivery = &delivery{q: p.l.q, entry: p.entry, shared: len(p.others()) > 0}
+	}
+	p.finish(outcome{grant: &g})
+	return nil
+}
+
+// others are the sessions besides ours that wait, or waited, on the entry.
+func (p *place) others() []string {
+	return slices.DeleteFunc(slices.Clone(p.cur.Sessions), func(id string) bool { return id == p.l.q.session.id })
+}
+
+// written notes that the TTL asked for has reached the store.
+func (p *place) written(ttl time.Duration) {
+	p.l.q.mu.Lock()
+	defer p.l.q.mu.Unlock()
+	if p.ttl == ttl {
+		p.unwritten = false
+	}
+}
+
+// finish answers all requests. What a grant says is theirs from here on; after
+// an error whatever is in the store is cleared away by leave.
+func (p *place) finish(o outcome) {
+	q := p.l.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(p.waiters) == 0 {
+		return
+	}
+	if o.grant != nil && o.grant.delivery != nil {
+		o.grant.delivery.pending = len(p.waiters)
+	}
+	for w := range p.waiters {
+		w.answer <- o
+	}
+	clear(p.waiters)
+	if o.grant != nil || errors.Is(o.err, ErrRemoved) {
+		p.entry, p.cur, p.mine = store.Entry{}, record{}, 0
+	}
+}
+
+// refuse answers the requests that won't wait. A view that may be old is
+// checked first: an answer must not say held when it no longer is.
+func (p *place) refuse(s sight) error {
+	if !s.sure {
+		p.stale = true
+		return nil
+	}
+	p.l.q.mu.Lock()
+	defer p.l.q.mu.Unlock()
+	for w := range p.waiters {
+		if w.try {
+			w.answer <- outcome{err: &NotObtainedError{Status: s.status}}
+			delete(p.waiters, w)
+		}
+	}
+	return nil
+}
+
+// leave clears away what the requests have left in the store; true when there
+// is nothing more to do.
+func (p *place) leave(ctx context.Context, d demand) (clean bool, err error) {
+	if p.entry.Created == 0 && !p.unsure || d.keep {
+		return true, nil
+	}
+	if p.stale || p.unsure {
+		e, err := p.l.q.store.Get(ctx, p.key, store.Linearizable)
+		if errors.Is(err, store.ErrNotFound) || err == nil && p.entry.Created != 0 && e.Created != p.entry.Created {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		p.take(e)
+		p.settle()
+		p.stale = false
+	}
+	others := p.others()
+	switch {
+	case p.cur.State == held && p.mine != p.entry.Modified, // a holder's, not ours to release
+		p.cur.State == held && len(others) > 0,                       // others are told of it
+		p.cur.State == waiting && len(others) == len(p.cur.Sessions): // never joined
+		return true, nil
+	case len(others) > 0:
+		err = p.swap(ctx, p.cur.with(waiting, p.cur.ttl(), others), 0)
+	default:
+		err = p.l.q.store.Delete(ctx, p.entry)
+		if errors.Is(err, store.ErrNotFound) {
+			err = nil
+		}
+	}
+	return err == nil, err
+}
+
+// retire takes the place out of its line, unless a request has come meanwhile.
+func (p *place) retire() bool {
+	q := p.l.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(p.waiters) > 0 {
+		return false
+	}
+	delete(p.l.places, p.id)
+	if len(p.l.places) == 0 {
+		p.l.unfollow()
+		delete(q.lines, p.l.name)
+	}
+	return true
+}

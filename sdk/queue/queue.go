@@ -1,0 +1,290 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/etcd-modules/modhost/sdk/store"
+)
+
+// Forever as [Request.Wait] waits until the lock is obtained.
+const Forever time.Duration = -1
+
+// A Logger takes what a queue has to say: a constant message and pairs of key
+// and value. hclog's loggers are ones.
+type Logger interface {
+	Debug(msg string, args ...any)
+	Warn(msg string, args ...any)
+}
+
+// Options say who the queue works for.
+type Options struct {
+	// Store is the module's own. The queue uses everything below "q" and "s".
+	Store store.Store
+
+	// Session names this process among all that use the same store. It must
+	// never be used again by another process. Required.
+	Session string
+
+	// Ended are sessions of processes that are known to have ended. What they
+	// left waiting is cleared away soon.
+	Ended []string
+
+	// Logger may be nil.
+	Logger Logger
+}
+
+// A Queue gives out locks by name, first come first served, among all
+// processes that use the same store. All methods are safe for concurrent use.
+type Queue struct {
+	store   store.Store
+	log     Logger
+	session *session
+
+	ctx    context.Context // ends everything
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // mirrors, take-backs, session and sweeps
+	busy   sync.WaitGroup // places
+
+	draining chan struct{} // closed by Drain
+
+	mu       sync.Mutex // guards what follows, and the lines with their places
+	lines    map[string]*line
+	drained  bool
+	handover bool
+}
+
+// New returns a queue that works until Close.
+func New(o Options) (*Queue, error) {
+	if o.Store == nil || o.Session == "" {
+		return nil, errors.New("queue: Store and Session are required")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	q := &Queue{
+		store:    o.Store,
+		log:      o.Logger,
+		draining: make(chan struct{}),
+		lines:    make(map[string]*line),
+	}
+	q.ctx, q.cancel = context.WithCancel(context.Background())
+	q.session = newSession(q, o.Session, o.Ended)
+	q.wg.Go(func() { q.session.run(q.ctx) })
+	q.wg.Go(func() { q.clearEnded(q.ctx) })
+	q.wg.Go(func() { q.prune(q.ctx) })
+	return q, nil
+}
+
+// A Request asks for a lock.
+type Request struct {
+	// Name of the lock: 1 byte or more; two names never share anything.
+	Name string
+
+	// Value identifies the owner: a request with the value of a waiting or
+	// holding entry shares that entry. "" is an owner of its own, identified
+	// by ID.
+	Value string
+
+	// ID identifies a request without a value for ever, so that it keeps its
+	// place when it is made again in another process. Required.
+	ID string
+
+	// TTL of the lock, counted from the grant; whole seconds from 1 second to
+	// [store.MaxTTL].
+	TTL time.Duration
+
+	// Wait is how long to wait for it; 0: not at all; [Forever]: no limit.
+	Wait time.Duration
+}
+
+// Acquire waits until the lock is obtained, and returns the grant, whose
+// Delivered the caller calls once. If the same value holds it already it is
+// renewed and returned at once.
+//
+// Errors: [*NotObtainedError] when r.Wait was over; ctx's error; [ErrRemoved];
+// [ErrDraining] and [ErrHandover]; [store.ErrUnavailable] when the store can't
+// be reached and the request has no place yet. A request that has a place keeps
+// it through an outage. On every error but ErrHandover the place is given up,
+// unless other requests share it.
+func (q *Queue) Acquire(ctx context.Context, r Request) (*Grant, error) {
+	w := &waiter{ttl: r.TTL, try: r.Wait == 0, answer: make(chan outcome, 1)}
+	p, err := q.join(r, w)
+	if err != nil {
+		return nil, err
+	}
+	var over <-chan time.Time
+	if r.Wait > 0 {
+		t := time.NewTimer(r.Wait)
+		defer t.Stop()
+		over = t.C
+	}
+	select {
+	case o := <-w.answer:
+		return o.grant, o.err
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-over:
+		err = q.notObtained(p)
+	case <-q.draining:
+		err = q.drainError()
+	}
+	last, granted := p.quit(w)
+	if granted { // decided at the same moment: it is the truth
+		o := <-w.answer
+		return o.grant, o.err
+	}
+	var late *NotObtainedError
+	if last && errors.As(err, &late) {
+		// The answer says that the place is given up, so wait until it is;
+		// not for long, should the store not answer.
+		t := time.NewTimer(2 * time.Second)
+		defer t.Stop()
+		select {
+		case <-p.gone:
+		case <-t.C:
+		case <-ctx.Done():
+		}
+	}
+	return nil, err
+}
+
+// join adds w to the place of its owner, and starts that if there is none.
+func (q *Queue) join(r Request, w *waiter) (*place, error) {
+	id := entryID(r.Value, r.ID)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.drained {
+		return nil, q.drainErrorLocked()
+	}
+	l := q.lines[r.Name]
+	if l == nil {
+		l = &line{q: q, name: r.Name, dir: lineDir(r.Name), places: make(map[string]*place)}
+		q.lines[r.Name] = l
+	}
+	p := l.places[id]
+	if p == nil {
+		p = &place{
+			l: l, id: id, key: l.dir + "/" + id,
+			rec:     record{Value: r.Value, Anonymous: r.Value == ""},
+			wake:    make(chan struct{}, 1),
+			gone:    make(chan struct{}),
+			waiters: make(map[*waiter]struct{}, 1),
+		}
+		l.places[id] = p
+		q.busy.Go(p.run)
+	}
+	p.waiters[w] = struct{}{}
+	p.ttl, p.unwritten = w.ttl, true
+	p.wakeUp()
+	return p, nil
+}
+
+// quit takes w out of the place. It reports whether nobody else is left in it,
+// and whether w has its answer already.
+func (p *place) quit(w *waiter) (last, answered bool) {
+	q := p.l.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if _, ok := p.waiters[w]; !ok {
+		return false, true
+	}
+	delete(p.waiters, w)
+	if len(p.waiters) > 0 {
+		return false, false
+	}
+	p.wakeUp()
+	return true, false
+}
+
+// notObtained says what p's line looks like to a request whose time is over.
+func (q *Queue) notObtained(p *place) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s, ok := p.l.mirrored(p.id)
+	if !ok {
+		return &NotObtainedError{}
+	}
+	e := &NotObtainedError{Status: s.status}
+	if s.here {
+		e.Position = s.ahead
+		if !s.status.Held {
+			e.Position++
+		}
+	}
+	return e
+}
+
+// takeBack releases a grant that reached nobody, in exactly the state in which
+// it was granted: if somebody has renewed it meanwhile it is theirs.
+func (q *Queue) takeBack(e store.Entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.ctx.Err() != nil {
+		return // lives by its TTL
+	}
+	q.busy.Go(func() {
+		pause := newBackoff()
+		for end := time.Now().Add(e.TTL); time.Now().Before(end); {
+			err := q.store.Delete(q.ctx, e)
+			if err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrChanged) {
+				return
+			}
+			q.log.Warn("take back of undelivered grant failed", "key", e.Key, "index", e.Created, "error", err)
+			if !pause.wait(q.ctx) {
+				return
+			}
+		}
+	})
+}
+
+// Drain makes every waiting and every later Acquire return at once: with
+// ErrHandover and its place kept when a successor is ready, else with
+// ErrDraining. Renew, Release and Status go on working.
+func (q *Queue) Drain(successor bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.drained {
+		return
+	}
+	q.drained, q.handover = true, successor
+	close(q.draining)
+}
+
+func (q *Queue) drainError() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.drainErrorLocked()
+}
+
+func (q *Queue) drainErrorLocked() error {
+	if q.handover {
+		return ErrHandover
+	}
+	return ErrDraining
+}
+
+// Close drains, waits until all places are cleared away or ctx ends, and ends
+// the session. Grants stay as they are.
+func (q *Queue) Close(ctx context.Context) error {
+	q.Drain(false)
+	cleared := make(chan struct{})
+	go func() { q.busy.Wait(); close(cleared) }()
+	var err error
+	select {
+	case <-cleared:
+	case <-ctx.Done():
+		err = fmt.Errorf("clear waiting entries: %w", ctx.Err())
+	}
+	q.mu.Lock()
+	q.cancel()
+	q.mu.Unlock()
+	<-cleared
+	q.wg.Wait()
+	q.session.end(ctx)
+	return err
+}

@@ -1,0 +1,204 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/etcd-modules/modhost/sdk/store"
+)
+
+const (
+	// sweepEvery is how often all lines, not only those with local waiters,
+	// are looked through for left-overs while the session is up.
+	// suspectEvery is the same when a session has gone.
+	sweepEvery   = 5 * time.Minute
+	suspectEvery = 3 * time.Second
+
+	// After a crash a request without a value is resumed at once or never;
+	// one with a value may be made again by its client.
+	graceAnonymous = 2 * time.Second
+	graceValue     = 10 * time.Second
+
+	// pruneEvery is how long the empty directory of a lock stays at least.
+	pruneEvery = 10 * time.Minute
+)
+
+// hasPlaces reports whether any request of this process is in a line.
+func (q *Queue) hasPlaces() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.lines) > 0
+}
+
+// relistAll makes every mirror read its line anew.
+func (q *Queue) relistAll() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, l := range q.lines {
+		if l.again != nil {
+			l.again()
+		}
+	}
+}
+
+// judgeMirrors removes, from the lines that are mirrored here, entries that
+// only dead sessions wait on.
+func (q *Queue) judgeMirrors(ctx context.Context) {
+	var dead []item
+	q.mu.Lock()
+	for _, l := range q.lines {
+		for _, it := range l.items {
+			if l.places[it.id] == nil && q.leftOver(it) {
+				dead = append(dead, it)
+			}
+		}
+	}
+	q.mu.Unlock()
+	q.remove(ctx, dead)
+}
+
+// leftOver reports whether it waits and all sessions it names are dead.
+func (q *Queue) leftOver(it item) bool {
+	if it.rec.State != waiting {
+		return false
+	}
+	all := true
+	for _, id := range it.rec.Sessions { // every one is asked: that is when its time starts
+		all = q.session.dead(id, it.entry.Modified) && all
+	}
+	return all
+}
+
+// remove deletes entries in exactly the state that was judged.
+func (q *Queue) remove(ctx context.Context, items []item) {
+	for _, it := range items {
+		err := q.store.Delete(ctx, it.entry)
+		switch {
+		case err == nil:
+			q.log.Warn("removed left-over entry", "key", it.entry.Key, "index", it.entry.Created)
+		case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrChanged):
+		default:
+			q.log.Warn("remove left-over entry failed", "key", it.entry.Key, "index", it.entry.Created, "error", err)
+			return // the store is out of reach: the next round finds them again
+		}
+	}
+}
+
+// waitingEntries reads what waits in any line.
+func (q *Queue) waitingEntries(ctx context.Context) ([]item, error) {
+	list, err := q.store.List(ctx, linesDir, store.Linearizable)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(decodeAll(list.Entries), func(it item) bool { return it.rec.State != waiting }), nil
+}
+
+// sweep looks through all lines for left-overs: of dead sessions, and of our
+// own, should a write have taken effect after we had given it up.
+func (q *Queue) sweep(ctx context.Context) {
+	items, err := q.waitingEntries(ctx)
+	if err != nil {
+		q.log.Warn("sweep failed", "error", err)
+		return
+	}
+	var over []item
+	missing := false
+	for _, it := range items {
+		if q.leftOver(it) || q.orphan(it) {
+			over = append(over, it)
+		}
+		missing = missing || !q.session.allLive(it.rec.Sessions)
+	}
+	q.remove(ctx, over)
+	if !missing {
+		q.session.cleared()
+	}
+}
+
+// orphan reports whether only this process could be waiting on it, and is not.
+func (q *Queue) orphan(it item) bool {
+	if !slices.Equal(it.rec.Sessions, []string{q.session.id}) {
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, l := range q.lines {
+		if strings.HasPrefix(it.entry.Key, l.dir+"/") && l.places[it.id] != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// clearEnded removes what processes that are known to have ended left waiting,
+// after the time in which their requests may be resumed. For what else waits
+// it starts the session, as judge: it may have outlived all processes.
+func (q *Queue) clearEnded(ctx context.Context) {
+	began := time.Now()
+	pause := newBackoff()
+	for {
+		items, err := q.waitingEntries(ctx)
+		if err != nil {
+			if !pause.wait(ctx) {
+				return
+			}
+			continue
+		}
+		age := time.Since(began)
+		var due []item
+		left, others := false, false
+		for _, it := range items {
+			switch {
+			case !q.fromEnded(it):
+				others = true
+			case it.rec.Anonymous && age >= graceAnonymous, age >= graceValue:
+				due = append(due, it)
+			default:
+				left = true
+			}
+		}
+		q.remove(ctx, due)
+		if others {
+			q.session.suspect()
+		}
+		if !left || !sleep(ctx, graceAnonymous) {
+			return
+		}
+	}
+}
+
+// fromEnded reports whether only ended processes wait on it.
+func (q *Queue) fromEnded(it item) bool {
+	return !slices.ContainsFunc(it.rec.Sessions, func(id string) bool { return !slices.Contains(q.session.ended, id) })
+}
+
+// prune removes the directories of locks that are no longer used, where the
+// store has such things.
+func (q *Queue) prune(ctx context.Context) {
+	p, ok := q.store.(store.Pruner)
+	if !ok {
+		return
+	}
+	for sleep(ctx, pruneEvery) {
+		if n, err := p.Prune(ctx, linesDir); err != nil {
+			q.log.Warn("prune of empty lock directories failed", "error", err)
+		} else if n > 0 {
+			q.log.Debug("pruned empty lock directories", "count", n)
+		}
+	}
+}
+
+// sleep pauses for d and reports false if ctx ended meanwhile.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,357 @@
+package queue
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/etcd-modules/modhost/sdk/store"
+)
+
+const (
+	// sessionTTL is how long a process may be out of touch with the store
+	// before others clear away what it left waiting.
+	sessionTTL = 10 * time.Second
+
+	// beat is the interval of heartbeats. A watch that does not show them for
+	// beatLost is not to be trusted.
+	beat     = time.Second
+	beatLost = 3 * time.Second
+
+	// sessionIdle is how long a session is kept up without places.
+	sessionIdle = 30 * time.Second
+)
+
+// A session keeps one small entry in the store as long as this process has
+// requests in a line, so that others can tell them from left-overs, and
+// watches those of others. Its heartbeats are ordinary writes, which the watch
+// must show: that is how it knows that the watch is alive.
+type session struct {
+	q     *Queue
+	id    string
+	key   string
+	ended []string // sessions of processes known to have ended
+
+	start chan struct{} // capacity 1: somebody needs the session
+
+	mu       sync.Mutex // guards what follows
+	up       chan struct{}
+	live     map[string]bool      // sessions in the store, by key segment
+	rev      store.Revision       // of live
+	seen     time.Time            // when the watch last showed our own heartbeat
+	since    map[string]time.Time // when a session was first missed
+	suspects bool                 // entries may be waiting somewhere on sessions that are gone
+}
+
+func newSession(q *Queue, id string, ended []string) *session {
+	return &session{
+		q: q, id: id, key: sessionKey(id), ended: ended,
+		start: make(chan struct{}, 1),
+		up:    make(chan struct{}),
+		since: make(map[string]time.Time),
+	}
+}
+
+func sessionKey(id string) string { return sessionsDir + "/" + encodeSegment(id) }
+
+// ensure returns when the session's entry is in the store. Entries that wait
+// must not name a session before that: they would look left over.
+func (s *session) ensure(ctx context.Context) error {
+	s.mu.Lock()
+	up := s.up
+	s.mu.Unlock()
+	select {
+	case <-up:
+		return nil
+	default:
+	}
+	s.need()
+	t := time.NewTimer(4 * time.Second)
+	defer t.Stop()
+	select {
+	case <-up:
+		return nil
+	case <-t.C:
+		return store.ErrUnavailable
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *session) need() {
+	select {
+	case s.start <- struct{}{}:
+	default:
+	}
+}
+
+// suspect asks for a look through all lines.
+func (s *session) suspect() {
+	s.mu.Lock()
+	s.suspects = true
+	s.mu.Unlock()
+	s.need()
+}
+
+func (s *session) suspecting() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.suspects
+}
+
+// run waits until the session is needed and keeps it up while it is.
+func (s *session) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.start:
+			s.keep(ctx)
+		}
+	}
+}
+
+// keep holds the session up until it was idle for long enough or ctx ends.
+func (s *session) keep(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+
+	var e store.Entry
+	used := time.Now()
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
+	var again context.CancelFunc // ends the current watch of sessions
+	opened := time.Now()
+	swept := time.Now()
+	for {
+		now := time.Now()
+		next, err := s.heartbeat(ctx, e)
+		switch {
+		case err == nil:
+			e = next
+			if again == nil {
+				var wctx context.Context
+				wctx, again = context.WithCancel(ctx)
+				watching.Go(func() { s.watch(wctx) })
+				opened = now
+			}
+			s.set(true)
+		case errors.Is(err, context.Canceled):
+			return
+		default:
+			s.q.log.Warn("session heartbeat failed", "session", s.id, "error", err)
+		}
+		if s.lost(opened) && again != nil {
+			// The watch, or the member behind it, is out of touch: start
+			// over, here and in every mirror, and forget what was missed.
+			again()
+			again = nil
+			s.reset()
+			s.q.relistAll()
+		}
+		if s.q.hasPlaces() || s.suspecting() {
+			used = now
+		}
+		if now.Sub(used) > sessionIdle {
+			s.set(false)
+			if s.q.hasPlaces() { // came between the two looks
+				continue
+			}
+			if again != nil {
+				again()
+			}
+			s.reset()
+			if err := s.q.store.Delete(ctx, e); err != nil {
+				s.q.log.Debug("session left to expire", "session", s.id, "error", err)
+			}
+			return
+		}
+		s.q.judgeMirrors(ctx)
+		if age := now.Sub(swept); age >= sweepEvery || age >= suspectEvery && s.suspecting() {
+			s.q.sweep(ctx)
+			swept = now
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-s.start:
+		}
+	}
+}
+
+// heartbeat writes the session's entry, under the same name as before should
+// it have expired.
+func (s *session) heartbeat(ctx context.Context, e store.Entry) (store.Entry, error) {
+	content := rand.Text() // differs each time, so that a lost reply can be told
+	if e.Created != 0 {
+		next, err := s.q.store.Swap(ctx, e, content, sessionTTL)
+		if !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrChanged) {
+			return next, err
+		}
+	}
+	// Nobody else writes this key, so whatever is there is ours.
+	return s.q.store.Put(ctx, s.key, content, sessionTTL)
+}
+
+// set says whether entries may name the session.
+func (s *session) set(up bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.up:
+		if !up {
+			s.up = make(chan struct{})
+		}
+	default:
+		if up {
+			close(s.up)
+		}
+	}
+}
+
+// watch mirrors the sessions of all processes until ctx ends. After that it
+// changes nothing any more, as another watch may have begun.
+func (s *session) watch(ctx context.Context) {
+	pause := newBackoff()
+	for {
+		list, err := s.q.store.List(ctx, sessionsDir, store.Linearizable)
+		if err == nil {
+			s.load(ctx, list)
+			err = s.follow(ctx, list.Revision)
+		}
+		if err != nil && !pause.wait(ctx) {
+			return
+		}
+	}
+}
+
+func (s *session) load(ctx context.Context, list store.Listing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
+	s.live = make(map[string]bool, len(list.Entries))
+	for _, e := range list.Entries {
+		s.live[e.Key] = true
+	}
+	s.rev, s.seen = list.Revision, time.Now()
+}
+
+func (s *session) follow(ctx context.Context, rev store.Revision) error {
+	w := s.q.store.Watch(sessionsDir, rev)
+	defer w.Close() //nolint:errcheck // nothing of ours depends on it
+	for {
+		events, err := w.Next(ctx)
+		if err != nil {
+			return err
+		}
+		s.apply(ctx, events)
+	}
+}
+
+func (s *session) apply(ctx context.Context, events []store.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
+	for _, ev := range events {
+		s.rev = ev.Revision
+		if ev.Type == store.EventPut {
+			s.live[ev.Entry.Key] = true
+		} else {
+			delete(s.live, ev.Entry.Key)
+			s.suspects = true
+		}
+		if ev.Entry.Key == s.key {
+			s.seen = time.Now()
+		}
+	}
+}
+
+// lost reports that the watch opened at opened has not shown a heartbeat for
+// too long.
+func (s *session) lost(opened time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := s.seen
+	if opened.After(last) {
+		last = opened
+	}
+	return time.Since(last) > beatLost
+}
+
+// reset forgets what other sessions look like: contact was interrupted, and
+// a session missed before may have been there meanwhile.
+func (s *session) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live, s.rev, s.seen = nil, 0, time.Time{}
+	clear(s.since)
+}
+
+// dead reports whether the session id has been missed for a whole session TTL
+// of uninterrupted contact, in a view at least as new as rev.
+func (s *session) dead(id string, rev store.Revision) bool {
+	if id == s.id {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if s.live == nil || now.Sub(s.seen) > beatLost {
+		clear(s.since) // our own view is in doubt, so nobody is
+		return false
+	}
+	if s.live[sessionKey(id)] || s.rev < rev {
+		delete(s.since, id)
+		return false
+	}
+	since, missed := s.since[id]
+	if !missed {
+		s.since[id] = now
+		return false
+	}
+	return now.Sub(since) >= sessionTTL
+}
+
+// allLive reports whether the view is good and shows all of ids.
+func (s *session) allLive(ids []string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live != nil && !slices.ContainsFunc(ids, func(id string) bool { return !s.live[sessionKey(id)] })
+}
+
+// cleared notes that nothing waits on a session that is gone.
+func (s *session) cleared() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.suspects = s.live == nil
+}
+
+// end takes the session's entry out of the store, so that nobody has to wait
+// for its expiry. Called when run has ended.
+func (s *session) end(ctx context.Context) {
+	s.mu.Lock()
+	up := s.up
+	s.mu.Unlock()
+	select {
+	case <-up:
+	default:
+		return
+	}
+	e, err := s.q.store.Get(ctx, s.key, store.Linearizable)
+	if err == nil {
+		err = s.q.store.Delete(ctx, e)
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		s.q.log.Debug("session left to expire", "session", s.id, "error", err)
+	}
+}
