@@ -1,0 +1,95 @@
+package etcdv2_test
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.etcd.io/etcd/client/v2"
+	"go.etcd.io/etcd/server/v3/embed"
+
+	"github.com/etcd-modules/modhost/sdk/store"
+	"github.com/etcd-modules/modhost/sdk/store/etcdv2"
+	"github.com/etcd-modules/modhost/sdk/store/storetest"
+)
+
+// endpoint is the etcd that TestMain starts once for all tests.
+var endpoint string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "etcdv2")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		e, err := startEtcd(dir, true)
+		if err != nil {
+			panic(err)
+		}
+		defer e.Close()
+		endpoint = "http://" + e.Clients[0].Addr().String()
+		return m.Run()
+	}())
+}
+
+// startEtcd starts a single member in dir, peers on a unix socket.
+func startEtcd(dir string, v2 bool) (*embed.Etcd, error) {
+	cfg := embed.NewConfig()
+	cfg.Name, cfg.Dir, cfg.EnableV2, cfg.LogLevel = "modhost", filepath.Join(dir, "data"), v2, "fatal"
+	cfg.UnsafeNoFsync = true
+	cfg.ListenClientUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
+	cfg.AdvertiseClientUrls = cfg.ListenClientUrls
+	cfg.ListenPeerUrls = []url.URL{{Scheme: "unix", Host: filepath.Join(dir, "peer")}}
+	cfg.AdvertisePeerUrls = []url.URL{{Scheme: "http", Host: "modhost-peer:0"}}
+	cfg.InitialCluster = "modhost=http://modhost-peer:0"
+	e, err := embed.StartEtcd(cfg)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-e.Server.ReadyNotify():
+		return e, nil
+	case err := <-e.Err():
+		return nil, err
+	case <-time.After(30 * time.Second):
+		e.Close()
+		return nil, fmt.Errorf("etcd is not ready")
+	}
+}
+
+var prefixes atomic.Int64
+
+// newPrefix returns one that no other test uses; it begins with "_", as the
+// real one does.
+func newPrefix() string { return fmt.Sprintf("/_mod/t%d", prefixes.Add(1)) }
+
+func open(t *testing.T, c etcdv2.Config) *etcdv2.Store {
+	t.Helper()
+	s, err := etcdv2.New(c)
+	if err != nil {
+		t.Fatalf("New(%+v) = %v", c, err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// raw is etcd as somebody else sees it.
+func raw(t *testing.T) client.KeysAPI {
+	t.Helper()
+	c, err := client.New(client.Config{Endpoints: []string{endpoint}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client.NewKeysAPI(c)
+}
+
+func TestStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Store {
+		return open(t, etcdv2.Config{Endpoints: []string{endpoint}, Prefix: newPrefix()})
+	})
+}
