@@ -11,19 +11,21 @@ import (
 )
 
 // A place is one entry of a line as far as this process is concerned: the
-// requests that wait on it and the goroutine that deals with the store on
-// their behalf, the only one in this process that writes the entry while it
-// waits. It lives until the requests are answered and what they left in the
-// store is cleared away.
+// requests that wait on it, and run, which deals with the store on their
+// behalf. Run is on a goroutine of its own as long as there is something to
+// do, and never on two; a place that only waits costs no goroutine. It lives
+// until the requests are answered and what they left in the store is cleared
+// away.
 type place struct {
 	l    *line
 	id   string
 	key  string
-	rec  record // value and kind, as this process would create it
-	wake chan struct{}
-	gone chan struct{} // closed when run has ended
+	rec  record        // value and kind, as this process would create it
+	gone chan struct{} // closed at the end of the place's life
 
 	// Guarded by the queue's mutex.
+	running   bool // run is under way
+	woken     bool // there is something new to look at
 	waiters   map[*waiter]struct{}
 	ttl       time.Duration // asked for by the latest request
 	unwritten bool          // ttl is not in the store yet
@@ -50,11 +52,22 @@ type outcome struct {
 	err   error
 }
 
+// wakeUp makes run look at everything anew. Called with the queue's mutex held.
 func (p *place) wakeUp() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
+	p.woken = true
+	if !p.running {
+		p.running = true
+		go p.run() // ends before the place does, for which Close waits
 	}
+}
+
+// rest ends run when nothing has happened since it last looked.
+func (p *place) rest() bool {
+	q := p.l.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	p.running = p.woken
+	return !p.running
 }
 
 // demand is what the requests want of the place right now.
@@ -69,6 +82,7 @@ func (p *place) demand() demand {
 	q := p.l.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	p.woken = false
 	d := demand{any: len(p.waiters) > 0, ttl: p.ttl, unwritten: p.unwritten, keep: q.handover}
 	for w := range p.waiters {
 		if w.try {
@@ -79,11 +93,13 @@ func (p *place) demand() demand {
 	return d
 }
 
-// run drives the place from its first request to the end. Requests come and go
-// meanwhile; each round looks at all of it anew, so no order of events needs a
-// case of its own.
+// errIdle says that there is nothing to do before something happens.
+var errIdle = errors.New("nothing to do")
+
+// run drives the place until it is idle or its life is over. Requests come and
+// go meanwhile; each round looks at all of it anew, so no order of events
+// needs a case of its own.
 func (p *place) run() {
-	defer close(p.gone)
 	ctx := p.l.q.ctx
 	pause := newBackoff()
 	for {
@@ -100,10 +116,15 @@ func (p *place) run() {
 		switch {
 		case ctx.Err() != nil:
 			p.finish(outcome{err: ErrDraining})
-			p.retire()
-			return
+			if p.retire() {
+				return
+			}
 		case err == nil:
 			pause.reset()
+		case err == errIdle:
+			if p.rest() {
+				return
+			}
 		case errors.Is(err, store.ErrChanged), errors.Is(err, store.ErrNotFound):
 			p.stale = true
 		default:
@@ -159,11 +180,7 @@ func (p *place) advance(ctx context.Context, d demand) error {
 	case p.cur.State == held, !slices.Contains(p.cur.Sessions, p.l.q.session.id), ttl != p.cur.ttl():
 		return p.wait(ctx, ttl)
 	}
-	select {
-	case <-p.wake:
-	case <-ctx.Done():
-	}
-	return nil
+	return errIdle
 }
 
 // look returns what the line looks like: from its mirror, or read when there
@@ -405,7 +422,8 @@ func (p *place) leave(ctx context.Context, d demand) (clean bool, err error) {
 	return err == nil, err
 }
 
-// retire takes the place out of its line, unless a request has come meanwhile.
+// retire takes the place out of its line and ends its life, unless a request
+// has come meanwhile.
 func (p *place) retire() bool {
 	q := p.l.q
 	q.mu.Lock()
@@ -418,5 +436,7 @@ func (p *place) retire() bool {
 		p.l.unfollow()
 		delete(q.lines, p.l.name)
 	}
+	close(p.gone)
+	q.busy.Done()
 	return true
 }

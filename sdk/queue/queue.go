@@ -47,8 +47,8 @@ type Queue struct {
 
 	ctx    context.Context // ends everything
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // mirrors, take-backs, session and sweeps
-	busy   sync.WaitGroup // places
+	wg     sync.WaitGroup // mirrors, session and sweeps
+	busy   sync.WaitGroup // places and take-backs
 
 	draining chan struct{} // closed by Drain
 
@@ -171,12 +171,11 @@ func (q *Queue) join(r Request, w *waiter) (*place, error) {
 		p = &place{
 			l: l, id: id, key: l.dir + "/" + id,
 			rec:     record{Value: r.Value, Anonymous: r.Value == ""},
-			wake:    make(chan struct{}, 1),
 			gone:    make(chan struct{}),
 			waiters: make(map[*waiter]struct{}, 1),
 		}
 		l.places[id] = p
-		q.busy.Go(p.run)
+		q.busy.Add(1)
 	}
 	p.waiters[w] = struct{}{}
 	p.ttl, p.unwritten = w.ttl, true
@@ -282,6 +281,11 @@ func (q *Queue) Close(ctx context.Context) error {
 	}
 	q.mu.Lock()
 	q.cancel()
+	for _, l := range q.lines { // what could not be cleared in time
+		for _, p := range l.places {
+			p.wakeUp()
+		}
+	}
 	q.mu.Unlock()
 	<-cleared
 	q.wg.Wait()

@@ -58,9 +58,9 @@ func (b *bench) process(name string, ended ...string) (*Queue, *memory.Store) {
 // crash ends a process without any of its clean-up.
 func (b *bench) crash(q *Queue, view *memory.Store) {
 	view.SetHook(func(memory.Op, string) memory.Fault { return memory.Fault{Refuse: store.ErrUnavailable} })
-	q.mu.Lock()
-	q.cancel()
-	q.mu.Unlock()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	q.Close(ctx) //nolint:errcheck // it can't clear what it left
 	synctest.Wait()
 }
 
@@ -769,4 +769,40 @@ func (c *call) failedLate() {
 	if !errors.As(c.err, &late) {
 		c.t.Fatalf("Acquire = %v; want it not obtained", c.err)
 	}
+}
+
+func TestQueue_OldMirrorGrantsNothing(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, view := b.process("q")
+		holder := b.acquire(p, b.request("a", "", Forever)).granted()
+		mirrored := b.acquire(q, b.request("a", "", Forever))
+
+		create, watch := make(chan struct{}), make(chan struct{})
+		var lag bool // guarded by the order of the story
+		view.SetHook(func(op memory.Op, key string) memory.Fault {
+			switch {
+			case op == memory.OpCreate:
+				return memory.Fault{Pause: create}
+			case op == memory.OpWatch && lag:
+				return memory.Fault{Pause: watch}
+			}
+			return memory.Fault{}
+		})
+		late := b.acquire(q, b.request("a", "", Forever)) // has seen a line that is held
+		b.release(p, "a", holder)
+		b.release(q, "a", mirrored.granted()) // the mirror shows an empty line ...
+		lag = true
+		b.db.Touch(1)
+		synctest.Wait()
+		now := b.acquire(p, b.request("a", "", Forever)).granted() // ... and does not see this
+		close(create)
+		late.waiting()
+		time.Sleep(beat)
+		late.waiting()
+		close(watch)
+		late.waiting()
+		b.release(p, "a", now)
+		late.granted()
+	})
 }
