@@ -148,7 +148,7 @@ func (l *line) watch(ctx context.Context) {
 	l.q.mu.Unlock()
 	defer w.Close() //nolint:errcheck // nothing of ours depends on it
 
-	pause := newBackoff()
+	var pause backoff
 	for {
 		events, err := w.Next(ctx)
 		switch {
@@ -177,7 +177,7 @@ func (l *line) watch(ctx context.Context) {
 
 // relist reads the line anew. It reports false when ctx ended.
 func (l *line) relist(ctx context.Context) bool {
-	pause := newBackoff()
+	var pause backoff
 	for c := store.Local; ; c = store.Linearizable {
 		list, err := l.q.store.List(ctx, l.dir, c)
 		if err == nil {
@@ -240,7 +240,7 @@ func (l *line) wake(id string) {
 }
 
 // A backoff is the growing pause between attempts against a store that does
-// not answer.
+// not answer. The zero value begins with the shortest.
 type backoff struct{ next time.Duration }
 
 const (
@@ -248,19 +248,14 @@ const (
 	lastPause  = time.Second
 )
 
-func newBackoff() *backoff { return &backoff{next: firstPause} }
+func (b *backoff) reset() { b.next = 0 }
 
-func (b *backoff) reset() { b.next = firstPause }
+// grow returns how long to pause now.
+func (b *backoff) grow() time.Duration {
+	d := max(b.next, firstPause)
+	b.next = min(2*d, lastPause)
+	return d
+}
 
 // wait pauses, and reports false if ctx ended meanwhile.
-func (b *backoff) wait(ctx context.Context) bool {
-	t := time.NewTimer(b.next)
-	defer t.Stop()
-	b.next = min(2*b.next, lastPause)
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
+func (b *backoff) wait(ctx context.Context) bool { return sleep(ctx, b.grow()) }

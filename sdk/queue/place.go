@@ -12,10 +12,9 @@ import (
 
 // A place is one entry of a line as far as this process is concerned: the
 // requests that wait on it, and run, which deals with the store on their
-// behalf. Run is on a goroutine of its own as long as there is something to
-// do, and never on two; a place that only waits costs no goroutine. It lives
-// until the requests are answered and what they left in the store is cleared
-// away.
+// behalf. A worker of the queue runs it while there is something to do, never
+// two at once; a place that only waits costs no goroutine. It lives until the
+// requests are answered and what they left in the store is cleared away.
 type place struct {
 	l    *line
 	id   string
@@ -24,7 +23,7 @@ type place struct {
 	gone chan struct{} // closed at the end of the place's life
 
 	// Guarded by the queue's mutex.
-	running   bool // run is under way
+	running   bool // run is under way or due
 	woken     bool // there is something new to look at
 	waiters   map[*waiter]struct{}
 	ttl       time.Duration // asked for by the latest request
@@ -38,6 +37,7 @@ type place struct {
 	start  time.Time      // before it was sent
 	unsure bool           // its outcome is unknown
 	stale  bool           // the store has something newer than entry
+	pause  backoff        // after a failed call
 }
 
 // A waiter is one request.
@@ -57,7 +57,7 @@ func (p *place) wakeUp() {
 	p.woken = true
 	if !p.running {
 		p.running = true
-		go p.run() // ends before the place does, for which Close waits
+		p.l.q.schedule(p)
 	}
 }
 
@@ -100,8 +100,8 @@ var errIdle = errors.New("nothing to do")
 // go meanwhile; each round looks at all of it anew, so no order of events
 // needs a case of its own.
 func (p *place) run() {
-	ctx := p.l.q.ctx
-	pause := newBackoff()
+	q := p.l.q
+	ctx := q.ctx
 	for {
 		d := p.demand()
 		var err error
@@ -120,7 +120,7 @@ func (p *place) run() {
 				return
 			}
 		case err == nil:
-			pause.reset()
+			p.pause.reset()
 		case err == errIdle:
 			if p.rest() {
 				return
@@ -128,14 +128,19 @@ func (p *place) run() {
 		case errors.Is(err, store.ErrChanged), errors.Is(err, store.ErrNotFound):
 			p.stale = true
 		default:
-			p.l.q.log.Warn("store call failed", "lock", p.l.name, "error", err)
+			q.log.Warn("store call failed", "lock", p.l.name, "error", err)
 			p.stale = true
 			// Who has no place yet is told at once; who has one keeps it and
 			// waits for the store to come back.
 			if p.entry.Created == 0 {
 				p.finish(outcome{err: err})
 			}
-			pause.wait(ctx)
+			time.AfterFunc(p.pause.grow(), func() {
+				q.mu.Lock()
+				defer q.mu.Unlock()
+				q.schedule(p)
+			})
+			return
 		}
 	}
 }

@@ -54,6 +54,8 @@ type Queue struct {
 
 	mu       sync.Mutex // guards what follows, and the lines with their places
 	lines    map[string]*line
+	runnable []*place // to be run by a worker, in this order
+	workers  int
 	drained  bool
 	handover bool
 }
@@ -117,29 +119,56 @@ func (q *Queue) Acquire(ctx context.Context, r Request) (*Grant, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := w.await(ctx, r.Wait, q.draining); err != nil {
+		return q.giveUp(ctx, p, w, err)
+	}
+	o := <-w.answer
+	return o.grant, o.err
+}
+
+var (
+	errOver  = errors.New("time over")
+	errDrain = errors.New("draining")
+)
+
+// await waits until there is an answer, or returns why not: ctx's error,
+// errOver or errDrain. It, and what calls it, have small frames: with them the
+// stack of a waiting request is half as large.
+func (w *waiter) await(ctx context.Context, limit time.Duration, draining <-chan struct{}) error {
 	var over <-chan time.Time
-	if r.Wait > 0 {
-		t := time.NewTimer(r.Wait)
+	if limit > 0 {
+		t := time.NewTimer(limit)
 		defer t.Stop()
 		over = t.C
 	}
 	select {
 	case o := <-w.answer:
-		return o.grant, o.err
+		w.answer <- o
+		return nil
 	case <-ctx.Done():
-		err = ctx.Err()
+		return ctx.Err()
 	case <-over:
-		err = q.notObtained(p)
-	case <-q.draining:
-		err = q.drainError()
+		return errOver
+	case <-draining:
+		return errDrain
 	}
-	last, granted := p.quit(w)
-	if granted { // decided at the same moment: it is the truth
+}
+
+// giveUp takes w out of its place, unless it was answered at that moment.
+func (q *Queue) giveUp(ctx context.Context, p *place, w *waiter, why error) (*Grant, error) {
+	switch why {
+	case errOver:
+		why = q.notObtained(p)
+	case errDrain:
+		why = q.drainError()
+	}
+	last, answered := p.quit(w)
+	if answered { // that is the truth
 		o := <-w.answer
 		return o.grant, o.err
 	}
 	var late *NotObtainedError
-	if last && errors.As(err, &late) {
+	if last && errors.As(why, &late) {
 		// The answer says that the place is given up, so wait until it is;
 		// not for long, should the store not answer.
 		t := time.NewTimer(2 * time.Second)
@@ -150,7 +179,7 @@ func (q *Queue) Acquire(ctx context.Context, r Request) (*Grant, error) {
 		case <-ctx.Done():
 		}
 	}
-	return nil, err
+	return nil, why
 }
 
 // join adds w to the place of its owner, and starts that if there is none.
@@ -218,6 +247,36 @@ func (q *Queue) notObtained(p *place) error {
 	return e
 }
 
+// maxWorkers is how many places deal with the store at a time. More would
+// only wait there, each with a stack and a half-made request.
+const maxWorkers = 64
+
+// schedule has p run. Called with the mutex held.
+func (q *Queue) schedule(p *place) {
+	q.runnable = append(q.runnable, p)
+	if q.workers < maxWorkers {
+		q.workers++
+		go q.work() // ends before the places do, for which Close waits
+	}
+}
+
+// work runs what is runnable.
+func (q *Queue) work() {
+	for {
+		q.mu.Lock()
+		if len(q.runnable) == 0 {
+			q.runnable = nil
+			q.workers--
+			q.mu.Unlock()
+			return
+		}
+		p := q.runnable[0]
+		q.runnable = q.runnable[1:]
+		q.mu.Unlock()
+		p.run()
+	}
+}
+
 // takeBack releases a grant that reached nobody, in exactly the state in which
 // it was granted: if somebody has renewed it meanwhile it is theirs.
 func (q *Queue) takeBack(e store.Entry) {
@@ -227,7 +286,7 @@ func (q *Queue) takeBack(e store.Entry) {
 		return // lives by its TTL
 	}
 	q.busy.Go(func() {
-		pause := newBackoff()
+		var pause backoff
 		for end := time.Now().Add(e.TTL); time.Now().Before(end); {
 			err := q.store.Delete(q.ctx, e)
 			if err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrChanged) {

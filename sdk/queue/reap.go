@@ -138,7 +138,7 @@ func (q *Queue) orphan(it item) bool {
 // it starts the session, as judge: it may have outlived all processes.
 func (q *Queue) clearEnded(ctx context.Context) {
 	began := time.Now()
-	pause := newBackoff()
+	var pause backoff
 	for {
 		items, err := q.waitingEntries(ctx)
 		if err != nil {

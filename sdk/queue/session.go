@@ -218,7 +218,7 @@ func (s *session) set(up bool) {
 // watch mirrors the sessions of all processes until ctx ends. After that it
 // changes nothing any more, as another watch may have begun.
 func (s *session) watch(ctx context.Context) {
-	pause := newBackoff()
+	var pause backoff
 	for {
 		list, err := s.q.store.List(ctx, sessionsDir, store.Linearizable)
 		if err == nil {
