@@ -42,6 +42,14 @@ func (s *Store) write(ctx context.Context, r request) (*client.Response, error) 
 }
 
 func (s *Store) ask(ctx context.Context, r request, reserve int, again func(error) bool) (*client.Response, error) {
+	// Calls wait here rather than in the transport, where each would hold
+	// goroutines and buffers already.
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", errUnsent, ctx.Err())
+	}
 	first := int(s.first.Load())
 	for i := 0; ; i++ {
 		n := (first + i) % len(s.endpoints)

@@ -69,6 +69,7 @@ type Store struct {
 	prefix    string // "" or "/a/b"
 	endpoints []*endpoint
 	transport *http.Transport
+	slots     chan struct{} // one for each call under way, long polls apart
 	first     atomic.Int64  // the endpoint to ask first
 	seen      atomic.Uint64 // highest index that any answer carried
 	size      clusterSize
@@ -102,6 +103,7 @@ func New(c Config) (*Store, error) {
 	s := &Store{
 		prefix:    strings.TrimSuffix(path.Clean("/"+c.Prefix), "/"),
 		transport: newTransport(tlsConfig),
+		slots:     make(chan struct{}, maxCalls),
 		merged:    newMerger(),
 		pollTime:  maxPoll,
 	}

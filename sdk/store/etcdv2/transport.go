@@ -14,8 +14,13 @@ var (
 	errNotEtcd = errors.New("the answer is not etcd's; check the endpoint")
 )
 
+// maxCalls is how many calls beside long polls are under way at most. etcd
+// writes the log for many at once; more only wait in another place, and a
+// burst of calls would open, and keep, a connection with its buffers for each.
+const maxCalls = 64
+
 // newTransport differs from client/v2's own, which keeps two idle connections
-// per host: here every long poll has a connection, and writes need theirs
+// per host: here every long poll has a connection, and calls need theirs
 // beside them. A peer that died without a word is noticed in about 12 s.
 func newTransport(t *tls.Config) *http.Transport {
 	dialer := &net.Dialer{
@@ -28,8 +33,8 @@ func newTransport(t *tls.Config) *http.Transport {
 		DialContext:         dialer.DialContext,
 		TLSClientConfig:     t,
 		TLSHandshakeTimeout: 2 * time.Second,
-		MaxIdleConnsPerHost: 512,
-		IdleConnTimeout:     90 * time.Second,
+		MaxIdleConnsPerHost: maxCalls,
+		IdleConnTimeout:     30 * time.Second,
 		DisableCompression:  true,
 	}
 }
