@@ -1,0 +1,73 @@
+// Package sdk is what the author of a module imports. A module is an ordinary
+// [net/http.Handler], made by an ordinary function from its decoded config and
+// an [Env]; [Serve] is the whole main. This is a whole module:
+//
+//	package main
+//
+//	import (
+//		"fmt"
+//		"net/http"
+//
+//		"github.com/etcd-modules/modhost/sdk"
+//		"github.com/etcd-modules/modhost/sdk/store"
+//	)
+//
+//	// Config is the module's block in the host's config.
+//	type Config struct {
+//		Greeting string `hcl:"greeting,optional"` // what to say, "Hello"
+//	}
+//
+//	func New(cfg Config, env *sdk.Env) (http.Handler, error) {
+//		mux := http.NewServeMux()
+//		mux.HandleFunc("GET "+env.Mounts[0]+"/{name}", func(w http.ResponseWriter, r *http.Request) {
+//			e, err := env.Store.Get(r.Context(), "names/"+r.PathValue("name"), store.Linearizable)
+//			if err != nil {
+//				sdk.WriteError(w, sdk.NewError(sdk.CodeKeyNotFound, err.Error()))
+//				return
+//			}
+//			fmt.Fprintf(w, "%s, %s!\n", cfg.Greeting, e.Value)
+//		})
+//		return mux, nil
+//	}
+//
+//	func main() { sdk.Serve("hello", Config{Greeting: "Hello"}, New) }
+//
+// Built as modhost-hello into the host's plugin_dir it answers below
+// /mod/hello once the config has
+//
+//	module "hello" {
+//	  config {
+//	    greeting = "Good morning"
+//	  }
+//	}
+//
+// # Requests
+//
+// Handlers see the request as net/http gives it: the whole path, mount
+// included, bodies and answers of any size, trailers, and a context that ends
+// when the client leaves. A panic answers 500 and is logged; the process lives
+// on. [net/http.ResponseController.Flush] returns when the host has handed
+// everything so far to the client's connection, or says that it could not. A
+// client that has a complete answer, by its Content-Length, counts as served
+// even if it leaves at once; so set Content-Length where that matters.
+//
+// # The end of a process
+//
+// Any process may die at any time, so state belongs into [Env.Store]. In an
+// orderly end [Env.Draining] is closed first. A handler that waits should
+// listen to it: on [DrainStop] answer with [CodeDraining], on [DrainReplace]
+// let the successor have the request, if it was marked in time:
+//
+//	x := sdk.RequestOf(r)
+//	if err := x.Resumable(); err != nil { ... }
+//	select {
+//	case <-env.Draining():
+//		if env.DrainReason() == sdk.DrainReplace && x.Handover() == nil {
+//			return
+//		}
+//		sdk.WriteError(w, sdk.NewError(sdk.CodeDraining, "try again"))
+//	...
+//
+// The next process sees the same request with the same RequestID, so what was
+// written to the store under that name is found again.
+package sdk

@@ -1,0 +1,85 @@
+package sdk
+
+import (
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/etcd-modules/modhost/sdk/store"
+	"github.com/etcd-modules/modhost/sdk/wire"
+)
+
+// An Env is what a module is given besides its config. The zero value of a
+// field means that there is none of it; in the constructor of a running module
+// Store and Logger are never nil. A module's own tests may build an Env.
+type Env struct {
+	// Store is the module's view of etcd, confined to its own prefix.
+	Store store.Store
+
+	// Logger writes to the host's log under the module's name.
+	Logger hclog.Logger
+
+	// Name is the label of the module's block in the config.
+	Name string
+
+	// Mounts are the URL prefixes under which the module answers: absolute
+	// paths without a trailing slash, in the order of the config.
+	Mounts []string
+
+	// ProcessID names this process; the host makes it, unique for ever.
+	ProcessID string
+
+	// Ended are the ids of earlier processes of this module, all known to be
+	// dead, so that what they left in the store can be cleared.
+	Ended []string
+
+	// Privileges are those that the config grants: keys, cluster, modules.
+	Privileges []string
+
+	mu       sync.Mutex
+	draining chan struct{} // made when first asked for
+	reason   DrainReason   // 0 until drain
+}
+
+// A DrainReason says why a module is drained.
+type DrainReason = wire.DrainReason
+
+// The reasons for draining, see [Env.DrainReason].
+const (
+	DrainStop    = wire.DrainStop    // answer what waits at once, with CodeDraining
+	DrainReplace = wire.DrainReplace // hand over resumable requests
+)
+
+// Draining returns a channel that is closed when the module shall finish what
+// it has in flight. Safe for concurrent use.
+func (e *Env) Draining() <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.channel()
+}
+
+// DrainReason says why the module is drained; 0 before it is. A module that is
+// being replaced can still be stopped: the reason then changes to DrainStop,
+// but Draining is closed once.
+func (e *Env) DrainReason() DrainReason {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.reason
+}
+
+// channel makes the channel of Draining. The caller holds mu.
+func (e *Env) channel() chan struct{} {
+	if e.draining == nil {
+		e.draining = make(chan struct{})
+	}
+	return e.draining
+}
+
+func (e *Env) drain(reason DrainReason) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.reason == 0 {
+		close(e.channel())
+	}
+	e.reason = reason
+}

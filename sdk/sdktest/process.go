@@ -1,0 +1,119 @@
+package sdktest
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/etcd-modules/modhost/sdk"
+	"github.com/etcd-modules/modhost/sdk/wire"
+	"github.com/etcd-modules/modhost/sdk/wire/wirepb"
+)
+
+// drainTime is how long a process may take to finish what it has in flight.
+const drainTime = 10 * time.Second
+
+// process stands for a plugin process and the host's connection to it.
+type process struct {
+	id       string
+	logger   hclog.Logger
+	plugin   wire.Plugin
+	server   *grpc.Server
+	served   chan struct{} // closed when server has ended
+	conn     *grpc.ClientConn
+	client   *wire.Client
+	lifeline *wire.Lifeline
+}
+
+// listen puts the plugin on the wire.
+func (p *process) listen() {
+	l := bufconn.Listen(pipe)
+	p.server = grpc.NewServer(append(wire.ServerOptions(), grpc.WaitForHandlers(true))...)
+	wirepb.RegisterModuleServer(p.server, wire.NewServer(p.plugin, p.logger))
+	p.served = make(chan struct{})
+	go func() { // kill waits for it
+		defer close(p.served)
+		p.server.Serve(l) //nolint:errcheck // it was stopped
+	}()
+	conn, err := grpc.NewClient("passthrough:///module", append(wire.DialOptions(),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }),
+	)...)
+	if err != nil {
+		panic(err) // no option of ours is wrong
+	}
+	p.conn, p.client = conn, wire.NewClient(conn)
+}
+
+func (p *process) configure(t testing.TB, id string, ended []string) {
+	t.Helper()
+	p.id = id
+	lifeline, err := p.client.Lifeline(context.Background())
+	if err != nil {
+		t.Fatalf("lifeline: %v", err)
+	}
+	p.lifeline = lifeline
+	req := &wirepb.ConfigureRequest{Module: "test", Mounts: []string{"/mod/test"}, ProcessId: id, LogLevel: "debug"}
+	for _, id := range ended {
+		req.Ended = append(req.Ended, &wirepb.EndedProcess{ProcessId: id})
+	}
+	resp, err := p.client.Configure(context.Background(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range resp.GetDiagnostics() {
+		if d.GetSeverity() == wirepb.Diagnostic_ERROR {
+			p.kill()
+			t.Fatalf("configure: %s: %s", d.GetSummary(), d.GetDetail())
+		}
+	}
+}
+
+func (p *process) drain(t testing.TB, reason sdk.DrainReason) {
+	t.Helper()
+	if err := p.lifeline.Drain(reason, drainTime); err != nil {
+		t.Errorf("drain: %v", err)
+	}
+	// The answer to a ping comes after the drain that was sent before it.
+	if err := p.lifeline.Ping(context.Background()); err != nil {
+		t.Errorf("drain: %v", err)
+	}
+}
+
+// close lets the requests in flight end, then the module.
+func (p *process) close(t testing.TB) {
+	t.Helper()
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		p.server.GracefulStop() // refuses new streams, waits for the others
+	}()
+	p.lifeline.Close() // a stream as well
+	timeout := time.NewTimer(drainTime)
+	defer timeout.Stop()
+	select {
+	case <-drained:
+	case <-timeout.C:
+		p.server.Stop()
+		<-drained
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	if err := p.plugin.Close(ctx); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	p.kill()
+}
+
+func (p *process) kill() {
+	p.server.Stop()
+	p.lifeline.Close()
+	p.conn.Close() //nolint:errcheck // in memory
+	<-p.served
+}

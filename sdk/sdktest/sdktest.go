@@ -1,0 +1,221 @@
+// Package sdktest runs a module as a host would, without processes and without
+// the network: its handler sits behind the real wire contract, so that flush,
+// resumption, handover and draining behave as they do in a host, and its store
+// is kept in memory.
+//
+// All connections are in memory. A test may therefore run in a bubble of
+// [testing/synctest], where hours pass in no time; everything that [New]
+// starts has ended when the test's clean-up is done.
+package sdktest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/etcd-modules/modhost/sdk"
+	"github.com/etcd-modules/modhost/sdk/store"
+	"github.com/etcd-modules/modhost/sdk/store/memory"
+	"github.com/etcd-modules/modhost/sdk/wire"
+	"github.com/etcd-modules/modhost/sdk/wire/wirepb"
+)
+
+// pipe is the size in bytes of the buffers that stand for the network's.
+const pipe = 64 << 10
+
+// A Module is a running module and the small host around it. Its methods are
+// safe for concurrent use.
+type Module struct {
+	// URL is where the module is mounted, "http://module.test/mod/test". Only
+	// Client can reach it.
+	URL string
+
+	// Store is the module's store, the same for all its processes.
+	Store store.Store
+
+	t      testing.TB
+	start  func(ended []string) *process
+	client *http.Client
+	closed chan struct{} // by clean-up: requests that are held give up
+
+	started atomic.Int64 // processes
+
+	mu      sync.Mutex // guards what follows
+	current *process
+	ended   []string      // ids of the processes that were replaced or killed
+	changed chan struct{} // closed when current changes
+	ids     uint64
+}
+
+// New starts a module with that config, which is used as it is: decoding is
+// left out, Validate is not. The module is named "test" and mounted at
+// "/mod/test". It fails the test if the module can't start, and ends with it.
+func New[C any](t testing.TB, cfg C, construct func(cfg C, env *sdk.Env) (http.Handler, error)) *Module {
+	t.Helper()
+	m := &Module{
+		URL:     "http://module.test/mod/test",
+		Store:   memory.New(),
+		t:       t,
+		closed:  make(chan struct{}),
+		changed: make(chan struct{}),
+	}
+	m.start = func(ended []string) *process {
+		logger := hclog.New(&hclog.LoggerOptions{Name: "test", Output: t.Output(), Level: hclog.Debug})
+		p := &process{logger: logger}
+		p.plugin = sdk.NewPlugin("test", cfg, construct, sdk.Options{
+			Logger:    logger,
+			OpenStore: func(*wirepb.StoreConfig) (store.Store, error) { return shared{m.Store}, nil },
+			Exit:      func() {},
+		})
+		p.listen()
+		p.configure(t, fmt.Sprintf("process-%d", m.started.Add(1)), ended)
+		return p
+	}
+	m.current = m.start(nil)
+	m.listen()
+	t.Cleanup(m.end)
+	return m
+}
+
+// shared hides a store's Close: the store outlives the process.
+type shared struct{ store.Store }
+
+// listen serves HTTP in memory.
+func (m *Module) listen() {
+	l := bufconn.Listen(pipe)
+	server := &http.Server{Handler: http.HandlerFunc(m.serve)}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		server.Serve(l) //nolint:errcheck // http.ErrServerClosed
+	}()
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.DialContext(ctx) },
+	}
+	m.client = &http.Client{Transport: transport}
+	m.t.Cleanup(func() {
+		close(m.closed)
+		server.Close() //nolint:errcheck // in memory
+		<-served
+		transport.CloseIdleConnections()
+	})
+}
+
+// Client returns the client that reaches the module. It has no timeout.
+func (m *Module) Client() *http.Client { return m.client }
+
+// serve is a host's way with a request: if the process ends and the module or
+// the method allows it, the next process gets the request.
+func (m *Module) serve(w http.ResponseWriter, r *http.Request) {
+	m.mu.Lock()
+	m.ids++
+	id := fmt.Sprintf("request-%d", m.ids)
+	m.mu.Unlock()
+	w.Header().Set("X-Request-Id", id)
+	q := wire.NewRequest(w, r, id, "/mod/test", time.Now())
+	defer q.Close()
+	var last *process
+	for {
+		if last = m.next(r.Context(), last); last == nil {
+			panic(http.ErrAbortHandler) // the client or the test has ended
+		}
+		err := last.client.Serve(q)
+		switch {
+		case err == nil:
+			return
+		case q.CanResume() || q.CanRetry():
+		case q.Answered() || errors.Is(err, wire.ErrAborted):
+			panic(http.ErrAbortHandler)
+		default:
+			wire.WriteError(w, wire.NewError(wire.CodeModuleDied, err.Error()))
+			return
+		}
+	}
+}
+
+// next returns the current process once it is another one than last, or nil.
+func (m *Module) next(ctx context.Context, last *process) *process {
+	for {
+		m.mu.Lock()
+		p, changed := m.current, m.changed
+		m.mu.Unlock()
+		if p != nil && p != last {
+			return p
+		}
+		select {
+		case <-changed:
+		case <-m.closed:
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// swap makes p the current process and returns the one before.
+func (m *Module) swap(p *process) *process {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before := m.current
+	if before != nil {
+		m.ended = append(m.ended, before.id)
+	}
+	m.current = p
+	close(m.changed)
+	m.changed = make(chan struct{})
+	return before
+}
+
+// Drain tells the process to finish what it has in flight. With DrainReplace a
+// handler may hand requests over; they wait until Replace or Restart.
+func (m *Module) Drain(reason sdk.DrainReason) {
+	m.t.Helper()
+	m.mu.Lock()
+	p := m.current
+	m.mu.Unlock()
+	p.drain(m.t, reason)
+}
+
+// Replace does what a host does for a new config or executable: it starts a
+// second process, gives it all new requests, and drains and closes the first,
+// whose requests in flight may be handed over or be finished.
+func (m *Module) Replace() {
+	m.t.Helper()
+	old := m.swap(m.start(m.dead()))
+	old.drain(m.t, sdk.DrainReplace)
+	old.close(m.t)
+}
+
+// Restart kills the process, as a crash would: its requests in flight break,
+// its contexts are cancelled, nothing is closed. Then it starts another one,
+// which is told that the first has ended.
+func (m *Module) Restart() {
+	m.t.Helper()
+	m.swap(nil).kill()
+	m.swap(m.start(m.dead()))
+}
+
+// dead returns the ids of the processes before the current one.
+func (m *Module) dead() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.ended)
+}
+
+// end is an orderly end. It runs before the clean-up that listen has set up.
+func (m *Module) end() {
+	if p := m.swap(nil); p != nil {
+		p.drain(m.t, sdk.DrainStop)
+		p.close(m.t)
+	}
+}

@@ -1,0 +1,90 @@
+package sdktest_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/etcd-modules/modhost/sdk"
+	"github.com/etcd-modules/modhost/sdk/sdktest"
+)
+
+type config struct{ Word string }
+
+// waits answers after an hour, and lets its successor do so.
+func waits(cfg config, env *sdk.Env) (http.Handler, error) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := sdk.RequestOf(r)
+		if err := x.Resumable(); err != nil {
+			env.Logger.Error("resumable", "error", err)
+		}
+		select {
+		case <-time.After(time.Hour - time.Since(x.Received())):
+			fmt.Fprint(w, cfg.Word, " ", env.ProcessID, " ", env.Ended, " ", x.Attempt())
+			if err := http.NewResponseController(w).Flush(); err != nil {
+				env.Logger.Error("flush", "error", err)
+			}
+		case <-env.Draining():
+			if env.DrainReason() == sdk.DrainReplace && x.Handover() == nil {
+				return
+			}
+			sdk.WriteError(w, sdk.NewError(sdk.CodeDraining, "later"))
+		case <-r.Context().Done():
+		}
+	}), nil
+}
+
+func TestModule(t *testing.T) {
+	for name, tt := range map[string]struct {
+		during func(m *sdktest.Module)
+		want   string
+	}{
+		"undisturbed": {func(*sdktest.Module) {}, "200 hi process-1 [] 0"},
+		"replaced":    {(*sdktest.Module).Replace, "200 hi process-2 [] 1"},
+		"crashed":     {(*sdktest.Module).Restart, "200 hi process-2 [process-1] 1"},
+		"stopped":     {func(m *sdktest.Module) { m.Drain(sdk.DrainStop) }, "503 "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := sdktest.New(t, config{"hi"}, waits)
+				got, begin := make(chan string), time.Now()
+				go func() {
+					resp, err := m.Client().Post(m.URL+"/x", "text/plain", nil)
+					if err != nil {
+						got <- err.Error()
+						return
+					}
+					defer resp.Body.Close()
+					b, _ := io.ReadAll(resp.Body)
+					if resp.StatusCode != 200 {
+						b = nil
+					}
+					got <- fmt.Sprint(resp.StatusCode, " ", string(b))
+				}()
+				time.Sleep(time.Minute)
+				tt.during(m)
+				if s := <-got; s != tt.want {
+					t.Errorf("answer %q, want %q", s, tt.want)
+				}
+				if d := time.Since(begin); tt.want[0] == '2' && d != time.Hour {
+					t.Errorf("answered after %v, want an hour from the beginning", d)
+				}
+			})
+		})
+	}
+}
+
+// A module is tested over HTTP, with the memory store behind it.
+func ExampleNew() {
+	_ = func(t *testing.T) {
+		m := sdktest.New(t, config{Word: "hi"}, waits)
+		resp, err := m.Client().Get(m.URL + "/x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+	}
+}
