@@ -1,0 +1,142 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// maxFile bounds a config file, in bytes: a wrong path (a disk image, a log)
+// is not read whole.
+const maxFile = 1 << 20
+
+// Load reads the file at path, or all *.hcl files of the folder at path as if
+// they were one. The Config is nil if the diagnostics hold an error. They are
+// sorted by file and position; those about a path as a whole have no Subject.
+func Load(path string) (*Config, hcl.Diagnostics) {
+	names, err := files(path)
+	if err != nil {
+		return nil, hcl.Diagnostics{{
+			Severity: hcl.DiagError,
+			Summary:  fmt.Sprintf("config %q", path),
+			Detail:   err.Error(),
+		}}
+	}
+	d := newDecoder()
+	for _, name := range names {
+		src, err := read(name)
+		if err != nil {
+			d.diags = append(d.diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  fmt.Sprintf("config %q", name),
+				Detail:   err.Error(),
+			})
+			continue
+		}
+		d.parse(name, src)
+	}
+	d.check()
+	d.sort()
+	if d.diags.HasErrors() {
+		return nil, d.diags
+	}
+	return d.cfg, d.diags
+}
+
+// parse adds the content of one file.
+func (d *decoder) parse(name string, src []byte) {
+	diags := nesting(src, name)
+	var file *hcl.File
+	if diags == nil {
+		file, diags = hclsyntax.ParseConfig(src, name, hcl.InitialPos)
+	}
+	d.diags = append(d.diags, diags...)
+	if diags.HasErrors() {
+		// What the parser kept of a broken file would give complaints
+		// that vanish when the break is mended.
+		d.broken = true
+		return
+	}
+	d.src = src
+	d.top.decode(d, file.Body.(*hclsyntax.Body))
+}
+
+// files returns the names of the files that path stands for, sorted.
+func files(path string) ([]string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, explain(err)
+	}
+	if !info.IsDir() {
+		return []string{path}, nil
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, explain(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if n := e.Name(); !e.IsDir() && strings.HasSuffix(n, ".hcl") && !strings.HasPrefix(n, ".") {
+			names = append(names, filepath.Join(path, n))
+		}
+	}
+	if len(names) == 0 {
+		return nil, errors.New("the folder holds no *.hcl file; name another folder or a file")
+	}
+	return names, nil
+}
+
+// read returns the content of a file of at most maxFile bytes.
+func read(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer f.Close()
+	src, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, explain(err)
+	}
+	if len(src) > maxFile {
+		return nil, fmt.Errorf("longer than %d MiB, which no config is; name the right file", maxFile>>20)
+	}
+	return src, nil
+}
+
+// explain turns an error of the file system into "why; remedy".
+func explain(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("no such file or folder; check the path")
+	case errors.Is(err, fs.ErrPermission):
+		return errors.New("no permission to read it; change its mode or the user")
+	}
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	return fmt.Errorf("%w; check the path", err)
+}
+
+// sort orders the complaints by file and position, those without one first.
+func (d *decoder) sort() {
+	sort.SliceStable(d.diags, func(i, j int) bool {
+		a, b := d.diags[i].Subject, d.diags[j].Subject
+		switch {
+		case a == nil || b == nil:
+			return a == nil && b != nil
+		case a.Filename != b.Filename:
+			return a.Filename < b.Filename
+		default:
+			return a.Start.Byte < b.Start.Byte
+		}
+	})
+}

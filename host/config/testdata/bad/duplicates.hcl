@@ -1,0 +1,20 @@
+etcd {
+  embedded {
+  }
+  embedded {
+  }
+}
+etcd {
+}
+module "lock" {
+  limits {
+  }
+  limits {
+  }
+  config {
+  }
+  config {
+  }
+}
+module "lock" {
+}

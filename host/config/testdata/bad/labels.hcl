@@ -1,0 +1,10 @@
+etcd "main" {
+}
+module {
+}
+module "lock" "second" {
+}
+module "leader" {
+  config "x" {
+  }
+}

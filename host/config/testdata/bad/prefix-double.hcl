@@ -1,0 +1,3 @@
+etcd {
+  prefix = "/a//b"
+}

@@ -1,0 +1,3 @@
+listen = 
+module "lock" {
+  enabled = true

@@ -1,0 +1,1 @@
+listen = "${env("MODHOST_TEST_HOST")}:0"
