@@ -1,0 +1,155 @@
+package supervisor
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/etcd-modules/modhost/sdk/wire"
+	"github.com/hashicorp/go-hclog"
+)
+
+// Options are the settings of a [Supervisor].
+type Options struct {
+	Logger      hclog.Logger
+	RunDir      string // parent of the directories for sockets, made if need be; "" and paths over 38 bytes mean the system's folder for temporary files
+	HostVersion string // told to the plugins
+}
+
+// A Supervisor keeps the processes of all modules. Its methods are safe for
+// concurrent use.
+type Supervisor struct {
+	start  func(*module) // runs it
+	kill   func()        // ends all processes now
+	fork   *forker
+	logger hclog.Logger
+	launch launcher
+
+	running sync.WaitGroup // modules
+
+	mu      sync.Mutex // guards the rest
+	modules map[string]*module
+	ending  bool
+}
+
+// New returns a Supervisor without modules and removes the run directories
+// of hosts that are dead. Close must be called.
+func New(o Options) *Supervisor {
+	fork := newForker()
+	dirs := newRunDirs(o.RunDir)
+	dirs.sweep()
+	return newSupervisor(o.Logger, (&pluginLauncher{o.Logger, dirs, fork, o.HostVersion}).launch, fork)
+}
+
+func newSupervisor(logger hclog.Logger, launch launcher, fork *forker) *Supervisor {
+	ctx, kill := context.WithCancel(context.Background())
+	s := &Supervisor{kill: kill, fork: fork, logger: logger, launch: launch, modules: map[string]*module{}}
+	s.start = func(m *module) { s.running.Go(func() { m.run(ctx) }) }
+	return s
+}
+
+// Apply makes desired, with one Spec for each name, what the supervisor
+// strives for, and returns at once: [Supervisor.Modules] tells how far it got.
+// A module whose Spec equals the one before is not touched. Otherwise a new
+// process is started, takes over, and the old one drains; if the new one does
+// not come up, the old one goes on. A module that is not in desired is drained
+// and gone. After Drain or Close, Apply does nothing.
+func (s *Supervisor) Apply(desired []Spec) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending {
+		return
+	}
+	wanted := map[string]bool{}
+	for _, spec := range desired {
+		wanted[spec.Name] = true
+		if m := s.modules[spec.Name]; m != nil {
+			m.order(spec)
+			continue
+		}
+		m := newModule(spec, s.logger, s.launch)
+		s.modules[spec.Name] = m
+		s.start(m)
+	}
+	for name, m := range s.modules {
+		if !wanted[name] {
+			m.end()
+			delete(s.modules, name)
+		}
+	}
+}
+
+// Modules returns what is known about each module at this moment, sorted by
+// name. It is not nil.
+func (s *Supervisor) Modules() []Status {
+	s.mu.Lock()
+	list := make([]Status, 0, len(s.modules))
+	for _, m := range s.modules {
+		list = append(list, m.now.Load().status())
+	}
+	s.mu.Unlock()
+	slices.SortFunc(list, func(a, b Status) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// Logs returns the last lines, at most 200, that processes of the module have
+// printed, oldest first and as printed. It is nil for an unknown module.
+func (s *Supervisor) Logs(name string) []string {
+	if m := s.module(name); m != nil {
+		return m.tail.last()
+	}
+	return nil
+}
+
+// Handler returns a handler that gives each request to the module of that
+// name, which need not exist yet. Requests must carry an [Arrival]. Its own
+// answers are errors in etcd's shape: 404 for a disabled module, 503 while no
+// process is ready for two seconds, 503 with the reason if it has failed, 502
+// if the process ended in mid-request, and those of [Limits]. It breaks off
+// what it can't complete by a panic with [http.ErrAbortHandler]. Source:
+// module documentation, "Routes of the host".
+func (s *Supervisor) Handler(name string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m := s.module(name)
+		if m == nil {
+			wire.WriteError(w, disabled(name))
+			return
+		}
+		m.ServeHTTP(w, r)
+	})
+}
+
+func (s *Supervisor) module(name string) *module {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.modules[name]
+}
+
+// Drain begins the end and returns at once: modules are told to stop, take no
+// new requests (503) and have their DrainTimeout to finish what they have,
+// after which their processes are closed and ended. It may be called again.
+func (s *Supervisor) Drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ending = true
+	for _, m := range s.modules {
+		m.end()
+	}
+}
+
+// Close drains and returns when no process is left. When ctx ends before, it
+// kills what is left, waits for that, and returns ctx's error. It must be
+// called once.
+func (s *Supervisor) Close(ctx context.Context) error {
+	s.Drain()
+	stop := context.AfterFunc(ctx, s.kill)
+	s.running.Wait()
+	defer s.kill()
+	s.fork.stop()
+	if !stop() {
+		return ctx.Err()
+	}
+	return nil
+}
