@@ -1,0 +1,41 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/etcd-modules/modhost/host/supervisor"
+)
+
+// A response is the ResponseWriter of one request together with what the
+// log is going to say about it. Everything that net/http's own can do
+// beyond Write is reached through Unwrap, by http.NewResponseController.
+type response struct {
+	http.ResponseWriter
+	arrival supervisor.Arrival
+	module  string
+	status  int // 0 until the final head is written
+	bytes   int64
+}
+
+// Unwrap is for http.ResponseController.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader passes the head on. The request id in it is ours, whatever the
+// module has put there.
+func (w *response) WriteHeader(status int) {
+	w.Header().Set(requestIDHeader, w.arrival.RequestID)
+	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write counts what went out.
+func (w *response) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err
+}

@@ -1,0 +1,129 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/etcd-modules/modhost/host/supervisor"
+	"github.com/etcd-modules/modhost/sdk/wire"
+	"github.com/hashicorp/go-hclog"
+	"github.com/julienschmidt/httprouter"
+)
+
+const requestIDHeader = "X-Request-Id"
+
+// Options are the settings of a [Server].
+type Options struct {
+	Logger  hclog.Logger
+	Mounts  []Mount
+	Modules func() []supervisor.Status // for the listing and for /readyz
+
+	// Ready says whether what modules need is there, etcd above all; nil is
+	// yes. A *wire.Error is answered as it is. Its ctx ends after two seconds.
+	Ready func(ctx context.Context) error
+}
+
+// A Server is the handler of all requests. Safe for concurrent use.
+type Server struct {
+	logger  hclog.Logger
+	modules func() []supervisor.Status
+	ready   func(context.Context) error
+	table   atomic.Pointer[httprouter.Router]
+}
+
+var _ http.Handler = (*Server)(nil)
+
+// New returns the handler for the host's routes and o.Mounts, or an error
+// about these: see [Server.SetMounts].
+func New(o Options) (*Server, error) {
+	s := &Server{logger: o.Logger, modules: o.Modules, ready: o.Ready}
+	if err := s.SetMounts(o.Mounts); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// SetMounts replaces all mounts at once, for requests that come from now on.
+// It returns an error, and changes nothing, if one of them is no clean path
+// or lies within another.
+func (s *Server) SetMounts(mounts []Mount) error {
+	t, err := newTable(mounts)
+	if err != nil {
+		return err
+	}
+	s.table.Store(t)
+	return nil
+}
+
+// ServeHTTP gives the request an id of ours (one that the client has sent is
+// left to the module, as any header), routes it, and logs it when it is over:
+// at debug level, since a service of waiting and polling clients has nothing
+// to say at info for each of them. A handler's panic is a 500, or the end of
+// the connection if the answer had begun.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	res := &response{
+		ResponseWriter: w,
+		arrival:        supervisor.Arrival{RequestID: rand.Text(), Received: time.Now()},
+	}
+	w.Header().Set(requestIDHeader, res.arrival.RequestID)
+	defer s.finish(res, r)
+	s.route(res, r)
+}
+
+// finish is deferred around everything that a request does.
+func (s *Server) finish(res *response, r *http.Request) {
+	cause := recover()
+	if cause != nil && cause != http.ErrAbortHandler {
+		s.logger.Error("handler panic", "request_id", res.arrival.RequestID, "module", res.module,
+			"error", fmt.Sprint(cause), "stack", string(debug.Stack()))
+		if res.status == 0 {
+			wire.WriteError(res, wire.NewError(wire.CodeInternal, "a defect of the host; its log says more under this request id"))
+			cause = nil
+		}
+	}
+	if s.logger.IsDebug() {
+		s.logger.Debug("request", "method", r.Method, "path", r.URL.EscapedPath(), "status", res.status, "bytes", res.bytes,
+			"duration", time.Since(res.arrival.Received), "module", res.module, "request_id", res.arrival.RequestID, "aborted", cause != nil)
+	}
+	if cause != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (s *Server) route(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.EscapedPath()
+	switch path {
+	case "/mod", "/mod/":
+		readOnly(w, r, s.listing)
+	case "/healthz":
+		readOnly(w, r, s.healthz)
+	case "/readyz":
+		readOnly(w, r, s.readyz)
+	default:
+		if enter, _, _ := s.table.Load().Lookup(anyMethod, path); enter != nil {
+			enter(w, r, nil)
+			return
+		}
+		cause := fmt.Sprintf("nothing is mounted at %q", path)
+		if !strings.HasPrefix(path, "/mod/") {
+			cause += "; modules are below /mod/"
+		}
+		wire.WriteError(w, wire.NewError(wire.CodeNoSuchRoute, cause+"; GET /mod/ lists them"))
+	}
+}
+
+// readOnly lets GET and HEAD through.
+func readOnly(w http.ResponseWriter, r *http.Request, h http.HandlerFunc) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		wire.WriteError(w, wire.NewError(wire.CodeMethodNotAllowed, "GET and HEAD are"))
+		return
+	}
+	h(w, r)
+}
