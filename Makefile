@@ -1,0 +1,46 @@
+# The plugins: one folder each below plugins/, one executable modhost-<name>.
+PLUGINS := $(patsubst plugins/%/main.go,%,$(wildcard plugins/*/main.go))
+
+# For builds outside of version control: make build VERSION=v1.2.3
+VERSION ?=
+LDFLAGS := $(if $(VERSION),-ldflags "-X main.stamped=$(VERSION)")
+
+# Pinned here and not in go.mod: no user of the packages needs it.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+.PHONY: build run test lint proto clean test-tools
+
+build:
+	go build $(LDFLAGS) -o bin/modhost ./host/cmd/modhost
+	$(foreach p,$(PLUGINS),go build -o bin/modhost-$(p) ./plugins/$(p) &&) true
+
+run: build
+	bin/modhost serve --config configs/modhost.hcl
+
+test: test-tools
+	go test -race -shuffle=on -timeout 20m ./...
+
+lint:
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not formatted, run gofmt -w on:"; echo "$$files"; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+# What the tests need beside Go: curl drives the documented calls, the race
+# detector needs cgo and with it a C compiler. Debian as root gets what is
+# missing; elsewhere the names are printed.
+test-tools:
+	@missing=""; \
+	command -v curl >/dev/null || missing="$$missing curl"; \
+	echo '#include <stdlib.h>' | $$(go env CC) -E - >/dev/null 2>&1 || missing="$$missing gcc libc6-dev"; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	else \
+		echo "the tests need what is missing here (Debian's names):$$missing; install it and run make test again"; exit 1; \
+	fi
+
+proto:
+	protoc -I sdk/wire/wirepb --go_out=. --go_opt=module=github.com/etcd-modules/modhost --go-grpc_out=. --go-grpc_opt=module=github.com/etcd-modules/modhost sdk/wire/wirepb/wire.proto
+
+clean:
+	rm -rf bin

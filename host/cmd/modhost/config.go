@@ -1,0 +1,149 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/etcd-modules/modhost/host/config"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/cobra"
+)
+
+// places are where a config is looked for without --config and
+// MODHOST_CONFIG.
+var places = []string{"modhost.hcl", "/etc/modhost/modhost.hcl"}
+
+// configPath returns where the config is.
+func configPath(cmd *cobra.Command) (string, error) {
+	flag := cmd.Flag("config")
+	if flag.Changed {
+		return flag.Value.String(), nil
+	}
+	if path := os.Getenv("MODHOST_CONFIG"); path != "" {
+		return path, nil
+	}
+	for _, path := range places {
+		// Anything but its absence is for Load to complain about.
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			return path, nil
+		}
+	}
+	return "", configError{fmt.Sprintf("config: neither %s exists; use --config FILE or set MODHOST_CONFIG", strings.Join(places, " nor "))}
+}
+
+// loadConfig returns the config that the command line names.
+func loadConfig(cmd *cobra.Command) (*config.Config, error) {
+	path, err := configPath(cmd)
+	if err != nil {
+		return nil, err
+	}
+	cfg, diags := config.Load(path)
+	if cfg == nil {
+		return nil, complaints(diags)
+	}
+	return cfg, nil
+}
+
+// complaints makes one error of all of them.
+func complaints(diags hcl.Diagnostics) error {
+	var lines []string
+	for _, d := range diags {
+		lines = append(lines, config.Describe(d))
+	}
+	return configError{strings.Join(lines, "\n")}
+}
+
+// configCommand returns the command modhost config.
+func configCommand(s streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Look at the config",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(checkCommand(s))
+	return cmd
+}
+
+// checkCommand returns the command modhost config check.
+func checkCommand(s streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Say what is wrong with the config, without starting anything",
+		Long: "Say what is wrong with the config, without starting anything: one line for each\n" +
+			"complaint, with file, line and column. What stands in the config blocks of\n" +
+			"modules is checked by their plugins when they start.",
+		Args: noArgs,
+	}
+	format := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		path, err := configPath(cmd)
+		if err != nil {
+			return err
+		}
+		cfg, diags := config.Load(path)
+		if format.json {
+			return checkJSON(s, path, cfg, diags)
+		}
+		if cfg == nil {
+			return complaints(diags)
+		}
+		names := make([]string, len(cfg.Modules))
+		for i, m := range cfg.Modules {
+			names[i] = m.Name
+			if !m.Enabled {
+				names[i] += " (disabled)"
+			}
+		}
+		if len(names) == 0 {
+			names = []string{"none"}
+		}
+		_, err = fmt.Fprintf(s.out, "%s: ok; modules: %s\n", path, strings.Join(names, ", "))
+		return err
+	}
+	return cmd
+}
+
+// checkJSON prints the result of config check for programs.
+func checkJSON(s streams, path string, cfg *config.Config, diags hcl.Diagnostics) error {
+	type module struct {
+		Name    string   `json:"name"`
+		Enabled bool     `json:"enabled"`
+		Mounts  []string `json:"mounts"`
+	}
+	type complaint struct {
+		File   string `json:"file"`   // empty: the path as a whole
+		Line   int    `json:"line"`   // 0 without a file
+		Column int    `json:"column"` // 0 without a file
+		What   string `json:"what"`
+		Why    string `json:"why"` // with the remedy
+	}
+	result := struct {
+		Config     string      `json:"config"`
+		OK         bool        `json:"ok"`
+		Modules    []module    `json:"modules"`
+		Complaints []complaint `json:"complaints"`
+	}{path, cfg != nil, []module{}, []complaint{}}
+	if cfg != nil {
+		for _, m := range cfg.Modules {
+			result.Modules = append(result.Modules, module{m.Name, m.Enabled, m.Mounts})
+		}
+	}
+	for _, d := range diags {
+		c := complaint{What: d.Summary, Why: d.Detail}
+		if d.Subject != nil {
+			c.File, c.Line, c.Column = d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column
+		}
+		result.Complaints = append(result.Complaints, c)
+	}
+	if err := printJSON(s.out, result); err != nil {
+		return err
+	}
+	if cfg == nil {
+		return errReported
+	}
+	return nil
+}

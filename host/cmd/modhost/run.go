@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2 // wrong usage or config
+)
+
+// streams are where commands print: facts to out, the rest to err.
+type streams struct{ out, err io.Writer }
+
+// usageError is an error in the command line.
+type usageError struct{ error }
+
+// Unwrap returns the error without its kind.
+func (e usageError) Unwrap() error { return e.error }
+
+// configError says that the config is not usable.
+type configError struct{ text string }
+
+func (e configError) Error() string { return e.text }
+
+// errReported is returned by commands that have printed what is wrong, as
+// part of the facts that were asked for.
+var errReported = errors.New("reported")
+
+// run runs the command that args name and returns the exit code.
+func run(ctx context.Context, args []string, s streams) int {
+	root := command(s)
+	root.SetArgs(args)
+	return report(s.err, root.ExecuteContext(ctx))
+}
+
+// report prints what is to be said about err and returns the exit code.
+func report(w io.Writer, err error) int {
+	var usage usageError
+	var config configError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errReported):
+		return exitUsage
+	case errors.As(err, &usage):
+		fmt.Fprintf(w, "modhost: %v; run \"modhost --help\"\n", err)
+		return exitUsage
+	case errors.As(err, &config):
+		fmt.Fprintln(w, err)
+		return exitUsage
+	}
+	fmt.Fprintf(w, "modhost: %v\n", err)
+	return exitFailed
+}
+
+// command returns the command modhost.
+func command(s streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "modhost",
+		Short:         "HTTP modules as plugins, their state in etcd",
+		SilenceUsage:  true, // report prints
+		SilenceErrors: true,
+		Args:          noArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.PersistentFlags().String("config", "", "config `FILE|DIR`; without it $MODHOST_CONFIG,\n"+
+		"./modhost.hcl or /etc/modhost/modhost.hcl, the first that exists")
+	root.AddCommand(serveCommand(s), configCommand(s), versionCommand(s))
+	return root
+}
+
+// noArgs complains about arguments. Those of a command that only holds others
+// were meant to name one of them.
+func noArgs(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case !cmd.HasSubCommands():
+		return usageError{fmt.Errorf("%s takes no argument %q", cmd.CommandPath(), args[0])}
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	if names := cmd.SuggestionsFor(args[0]); len(names) > 0 {
+		return usageError{fmt.Errorf("unknown command %q; did you mean %q?", args[0], names[0])}
+	}
+	return usageError{fmt.Errorf("unknown command %q", args[0])}
+}

@@ -1,0 +1,197 @@
+package host
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/etcd-modules/modhost/host/config"
+	"github.com/etcd-modules/modhost/host/etcd"
+	"github.com/etcd-modules/modhost/host/server"
+	"github.com/etcd-modules/modhost/host/supervisor"
+	"github.com/hashicorp/go-hclog"
+)
+
+// What Run waits at most for, beside the config's drain timeout.
+const (
+	etcdStartTime  = time.Minute      // a long log is replayed at the start
+	pluginStopTime = 10 * time.Second // after draining, before processes are killed
+	etcdStopTime   = 15 * time.Second // etcd gives its own clients seven
+)
+
+// Host is one host. Make it with [New] and run it once with [Host.Run].
+type Host struct {
+	cfg      *config.Config
+	logger   hclog.Logger
+	listener net.Listener
+	specs    []supervisor.Spec // but for the endpoints of an embedded etcd
+	tls      *tls.Config       // for asking etcd
+	version  string
+	onReady  func([]Ready)
+
+	startEtcd func(context.Context, etcd.Options) (embedded, error) // but for tests etcd.Start
+}
+
+// embedded is what Run needs of an embedded etcd.
+type embedded interface {
+	Endpoints() []string
+	Failed() <-chan struct{}
+	Err() error
+	Close(context.Context) error
+}
+
+var _ embedded = (*etcd.Server)(nil)
+
+// Option changes what New makes.
+type Option func(*Host)
+
+// Version says which version of the host plugins are told.
+func Version(v string) Option { return func(h *Host) { h.version = v } }
+
+// OnReady is called by Run once, when every enabled module has become ready
+// or has failed for good, with one entry for each that is ready, in the order
+// of the config.
+func OnReady(f func([]Ready)) Option { return func(h *Host) { h.onReady = f } }
+
+// New checks the files that cfg names and binds the listener, so that
+// [Host.Addr] is known and clients may connect. After it Run must be called,
+// which closes the listener. Errors read "what: why; remedy".
+func New(cfg *config.Config, logger hclog.Logger, opts ...Option) (*Host, error) {
+	h := &Host{cfg: cfg, logger: logger, onReady: func([]Ready) {}, startEtcd: startEtcd}
+	for _, o := range opts {
+		o(h)
+	}
+	var err error
+	if h.tls, err = clientTLS(cfg.Etcd.TLS); err != nil {
+		return nil, err
+	}
+	if h.specs, err = specs(cfg); err != nil {
+		return nil, err
+	}
+	if h.listener, err = listen(cfg.Listen); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// Addr returns the address that the host listens on, with its real port.
+func (h *Host) Addr() net.Addr { return h.listener.Addr() }
+
+// Run runs the host until ctx ends, and then stops it: modules are told at
+// once, the listener takes nothing new, requests in flight have the config's
+// drain timeout, then plugins and etcd are closed. That is the ordinary end
+// and no error. It returns an error if etcd does not start or ends by itself,
+// if the listener fails, or if something could not be stopped in time.
+func (h *Host) Run(ctx context.Context) (err error) {
+	defer h.listener.Close() // server.Run has done so if it came to that
+	endpoints := h.cfg.Etcd.Endpoints
+	failed, why := (<-chan struct{})(nil), func() error { return nil }
+	if e := h.cfg.Etcd.Embedded; e != nil {
+		store, startErr := h.startEtcd(ctx, etcd.Options{Dir: h.cfg.DataDir, Listen: e.Listen, Logger: h.logger.Named("etcd")})
+		switch {
+		case startErr != nil && ctx.Err() != nil:
+			return nil // stopped before it was up
+		case startErr != nil:
+			return startErr
+		}
+		defer func() { err = errors.Join(err, bounded(etcdStopTime, store.Close)) }()
+		endpoints, failed, why = store.Endpoints(), store.Failed(), store.Err
+	}
+
+	plugins := supervisor.New(supervisor.Options{Logger: h.logger, HostVersion: h.version})
+	defer func() { err = errors.Join(err, h.closePlugins(plugins)) }()
+	health := func(ctx context.Context) error { return etcd.Health(ctx, h.client(), endpoints) }
+	handler, err := server.New(server.Options{
+		Logger: h.logger.Named("http"), Mounts: h.mounts(plugins), Modules: plugins.Modules, Ready: health,
+	})
+	if err != nil {
+		return err
+	}
+	plugins.Apply(withEndpoints(h.specs, endpoints))
+
+	// From here on the parts run beside each other until one of them or ctx
+	// ends, which ends all.
+	running, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	parts.Go(func() {
+		stop(server.Run(running, h.listener, handler, h.logger.Named("http"), h.cfg.DrainTimeout))
+	})
+	parts.Go(func() { h.awaitReady(running, plugins.Modules) })
+	parts.Go(func() { h.askEtcd(running, health, endpoints) })
+	if !slices.ContainsFunc(h.specs, func(s supervisor.Spec) bool { return s.Enabled }) {
+		h.logger.Warn("no module is enabled; add a module block to the config")
+	}
+	h.logger.Info("listening", "address", h.Addr().String(), "etcd", endpoints)
+
+	select {
+	case <-running.Done():
+	case <-failed:
+		stop(why())
+	}
+	h.logger.Info("stopping", "drain_timeout", h.cfg.DrainTimeout)
+	plugins.Drain()
+	if cause := context.Cause(running); ctx.Err() == nil && cause != context.Canceled {
+		return cause
+	}
+	return nil
+}
+
+// startEtcd starts the embedded etcd, in bounded time.
+func startEtcd(ctx context.Context, o etcd.Options) (embedded, error) {
+	ctx, cancel := context.WithTimeout(ctx, etcdStartTime)
+	defer cancel()
+	return etcd.Start(ctx, o)
+}
+
+// closePlugins ends all plugin processes, which drain first.
+func (h *Host) closePlugins(plugins *supervisor.Supervisor) error {
+	err := bounded(h.cfg.DrainTimeout+pluginStopTime, plugins.Close)
+	if err != nil {
+		return fmt.Errorf("plugins did not end in time and were killed: %w", err)
+	}
+	return nil
+}
+
+// bounded calls f with a context of its own: what ended the host must not
+// end the clean-up.
+func bounded(limit time.Duration, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	return f(ctx)
+}
+
+// mounts returns the mount table of all modules, disabled ones included.
+func (h *Host) mounts(plugins *supervisor.Supervisor) []server.Mount {
+	var mounts []server.Mount
+	for _, m := range h.cfg.Modules {
+		for _, path := range m.Mounts {
+			mounts = append(mounts, server.Mount{Path: path, Handler: plugins.Handler(m.Name)})
+		}
+	}
+	return mounts
+}
+
+// askEtcd says in the log that etcd does not answer at the start. Everything
+// runs all the same: modules answer 503 until it does.
+func (h *Host) askEtcd(ctx context.Context, health func(context.Context) error, endpoints []string) {
+	limited, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := health(limited); err != nil && ctx.Err() == nil {
+		h.logger.Error("etcd does not answer; modules say 503 until it does: start it or set etcd.endpoints",
+			"endpoints", endpoints, "error", err)
+	}
+}
+
+// client returns an HTTP client for one question to etcd. Connections are not
+// kept: a question is rare and an open connection proves nothing.
+func (h *Host) client() *http.Client {
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: h.tls, DisableKeepAlives: true}}
+}

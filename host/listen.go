@@ -1,0 +1,38 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+)
+
+// listen binds address, and says what to do if that is not possible.
+func listen(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err == nil {
+		return l, nil
+	}
+	why, remedy := err.Error(), `set another address, for example "127.0.0.1:4001"`
+	var dns *net.DNSError
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		why, remedy = "the port is in use by another process", "stop that one, or set another port or port 0"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		why = "not an address of this machine"
+	case errors.Is(err, syscall.EACCES):
+		why, remedy = "no permission to listen there", "set a port above 1023"
+	case errors.As(err, &dns):
+		why = "the host name has no address"
+	}
+	return nil, &configError{fmt.Sprintf("listen %q: %s; %s", address, why, remedy), err}
+}
+
+// configError has a text for the user and a cause for errors.Is.
+type configError struct {
+	text string
+	err  error
+}
+
+func (e *configError) Error() string { return e.text }
+func (e *configError) Unwrap() error { return e.err }

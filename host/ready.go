@@ -1,0 +1,67 @@
+package host
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/etcd-modules/modhost/host/supervisor"
+)
+
+// Ready is a module that serves.
+type Ready struct {
+	Module string // its name
+	URL    string // of its first mount, for a client on this machine
+}
+
+// readyInterval is how often awaitReady looks. The supervisor's listing is a
+// few loads; nobody notices the delay.
+const readyInterval = 20 * time.Millisecond
+
+// awaitReady calls onReady when no enabled module is on its way up any more.
+func (h *Host) awaitReady(ctx context.Context, modules func() []supervisor.Status) {
+	tick := time.NewTicker(readyInterval)
+	defer tick.Stop()
+	for !settled(modules()) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+	state := map[string]supervisor.State{}
+	for _, m := range modules() {
+		state[m.Name] = m.State
+	}
+	var ready []Ready
+	for _, m := range h.cfg.Modules {
+		if state[m.Name] == supervisor.Ready {
+			ready = append(ready, Ready{m.Name, "http://" + reachable(h.Addr()) + m.Mounts[0]})
+		}
+	}
+	h.onReady(ready)
+}
+
+// settled reports whether each module is ready, failed or switched off.
+func settled(modules []supervisor.Status) bool {
+	for _, m := range modules {
+		if m.Enabled && m.State != supervisor.Ready && m.State != supervisor.Failed {
+			return false
+		}
+	}
+	return true
+}
+
+// reachable returns the address at which a client on this machine finds a
+// listener, which may listen on all interfaces.
+func reachable(a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		// An IPv6 listener on all interfaces takes IPv4, too.
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
