@@ -1,0 +1,54 @@
+package history
+
+import (
+	"testing"
+	"time"
+)
+
+const ms = time.Millisecond
+
+func acquire(token uint64, owner string, call, ret, valid time.Duration) Op {
+	return Op{Kind: Acquire, Token: token, Owner: owner, Call: call, Return: ret, Valid: valid}
+}
+
+func release(token uint64, call, ret time.Duration) Op {
+	return Op{Kind: Release, Token: token, Call: call, Return: ret}
+}
+
+func TestHistory_Check(t *testing.T) {
+	for name, test := range map[string]struct {
+		ok  bool
+		ops []Op
+	}{
+		"empty":                                  {true, nil},
+		"one by one":                             {true, []Op{acquire(1, "a", 0, 1, 100), release(1, 5, 6), acquire(2, "b", 0, 7, 100), release(2, 8, 9)}},
+		"granted while the release is under way": {true, []Op{acquire(1, "a", 0, 1, 100), release(1, 5, 9), acquire(2, "b", 0, 7, 100)}},
+		"shared":                                 {true, []Op{acquire(1, "a", 0, 1, 100), acquire(1, "a", 0, 3, 100), release(1, 5, 6), acquire(2, "b", 0, 7, 100)}},
+		"expired":                                {true, []Op{acquire(1, "a", 0, 1, 50), acquire(2, "b", 0, 60, 100)}},
+		"expired after a renewal":                {true, []Op{acquire(1, "a", 0, 1, 50), {Kind: Renew, Token: 1, Owner: "a", Call: 40, Return: 41, Valid: 90}, acquire(2, "b", 0, 95, 150)}},
+		"released too late":                      {true, []Op{acquire(1, "a", 0, 1, 50), acquire(2, "b", 0, 60, 200), {Kind: Missed, Token: 1, Call: 70, Return: 71}}},
+		"release with an unknown end":            {true, []Op{acquire(1, "a", 0, 1, 100), {Kind: Doubt, Token: 1, Call: 5, Return: 50}, acquire(2, "b", 0, 20, 200)}},
+		"waiter released":                        {true, []Op{acquire(1, "a", 0, 1, 100), release(3, 5, 6), release(1, 7, 8), acquire(4, "d", 0, 9, 100)}},
+		"told too late to rely on":               {true, []Op{acquire(1, "a", 0, 50, 40), acquire(2, "b", 0, 45, 100)}},
+		"double grant":                           {false, []Op{acquire(1, "a", 0, 1, 100), acquire(2, "b", 0, 3, 100), release(1, 5, 6), release(2, 7, 8)}},
+		"double grant, none released":            {false, []Op{acquire(1, "a", 0, 1, 100), acquire(2, "b", 0, 3, 100)}},
+		"granted before validity ended":          {false, []Op{acquire(1, "a", 0, 1, 100), acquire(2, "b", 0, 60, 200)}},
+		"granted in spite of a renewal":          {false, []Op{acquire(1, "a", 0, 1, 50), {Kind: Renew, Token: 1, Owner: "a", Call: 40, Return: 41, Valid: 90}, acquire(2, "b", 0, 60, 150)}},
+		"token goes back":                        {false, []Op{acquire(2, "a", 0, 1, 100), release(2, 5, 6), acquire(1, "b", 0, 7, 100), release(1, 8, 9)}},
+		"one token for two owners":               {false, []Op{acquire(1, "a", 0, 1, 100), acquire(1, "b", 0, 3, 100), release(1, 5, 6)}},
+		"released, yet missed":                   {false, []Op{acquire(1, "a", 0, 1, 100), {Kind: Missed, Token: 1, Call: 2, Return: 3}, release(1, 5, 6)}},
+		"granted again after its end":            {false, []Op{acquire(1, "a", 0, 1, 100), release(1, 2, 3), acquire(1, "a", 10, 11, 100), acquire(2, "b", 0, 200, 300)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := New()
+			for i, o := range test.ops {
+				o.Client = i
+				o.Call, o.Return, o.Valid = o.Call*ms, o.Return*ms, o.Valid*ms
+				h.Add(o)
+			}
+			if errs := h.Check(time.Minute); (len(errs) == 0) != test.ok {
+				t.Errorf("Check = %v, want ok %v", errs, test.ok)
+			}
+		})
+	}
+}

@@ -1,0 +1,53 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/etcd-modules/modhost/integration/drive"
+)
+
+// The programs under test, with the race detector if the tests have it: built
+// once for all tests. What counts memory or CPU uses plain ones.
+var (
+	programs = lazy(drive.Build{Race: raceEnabled})
+	plain    = lazy(drive.Build{})
+)
+
+var buildDirs []string // removed at the end; filled by one goroutine before the tests
+
+func lazy(b drive.Build) func(testing.TB) drive.Programs {
+	dir, err := os.MkdirTemp("", "modhost-test-")
+	if err != nil {
+		panic(err)
+	}
+	buildDirs = append(buildDirs, dir)
+	made := sync.OnceValues(func() (drive.Programs, error) { return b.Make(dir) })
+	return func(t testing.TB) drive.Programs {
+		t.Helper()
+		p, err := made()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+}
+
+// remover removes what was built when all tests are over.
+type remover struct{ m *testing.M }
+
+func (r remover) Run() int {
+	code := r.m.Run()
+	for _, dir := range buildDirs {
+		if err := os.RemoveAll(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	return code
+}
+
+func TestMain(m *testing.M) { testscript.Main(remover{m}, nil) }
