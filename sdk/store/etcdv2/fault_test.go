@@ -124,12 +124,12 @@ func TestStore_LostRequest(t *testing.T) {
 	if e, err := s.Create(ctx, "x", "one", 0); !errors.Is(err, store.ErrUnavailable) || e != (store.Entry{}) {
 		t.Errorf("Create = %+v, %v, want %v: it may still arrive", e, err, store.ErrUnavailable)
 	}
-	x := ok(beside.Create(ctx, "x", "one", 0))(t)
+	ok(beside.Create(ctx, "x", "one", 0))(t)
 
 	p = &proxy{before: drop}
 	startProxy(t, p)
 	s, beside = pair(t, p)
-	x = ok(beside.Create(ctx, "x", "one", 0))(t)
+	x := ok(beside.Create(ctx, "x", "one", 0))(t)
 	y := ok(s.Swap(ctx, x, "two", 0))(t)
 	wantEntry(t, beside, y)
 	if err := s.Delete(ctx, y); err != nil || p.requests("DELETE ") != 2 {
