@@ -32,11 +32,38 @@ func Health(ctx context.Context, client *http.Client, endpoints []string) error 
 	return errors.Join(errs...)
 }
 
-// member asks one endpoint.
+// member asks one endpoint: whether it is well, and whether it serves the API
+// that modules use.
 func member(ctx context.Context, client *http.Client, endpoint string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/health", nil)
+	resp, err := ask(ctx, client, endpoint+"/health")
 	if err != nil {
 		return fmt.Errorf("etcd %s: %w", endpoint, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("etcd %s: not healthy: %s", endpoint, resp.text)
+	}
+	// Every answer of the v2 API, that there is no such key too, says which
+	// cluster it is from.
+	resp, err = ask(ctx, client, endpoint+"/v2/keys/_modhost/health")
+	if err != nil {
+		return fmt.Errorf("etcd %s: %w", endpoint, err)
+	}
+	if resp.StatusCode == http.StatusNotFound && resp.Header.Get("X-Etcd-Cluster-Id") == "" {
+		return fmt.Errorf("etcd %s: does not serve its v2 API; start it with --enable-v2 (etcd 3.5 or older)", endpoint)
+	}
+	return nil
+}
+
+// An answer is a response whose body, as far as it is of interest, was read.
+type answer struct {
+	*http.Response
+	text string
+}
+
+func ask(ctx context.Context, client *http.Client, address string) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return answer{}, err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -44,12 +71,9 @@ func member(ctx context.Context, client *http.Client, endpoint string) error {
 		if errors.As(err, &u) {
 			err = u.Err
 		}
-		return fmt.Errorf("etcd %s: %w", endpoint, err)
+		return answer{}, err
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1024))
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("etcd %s: not healthy: %s", endpoint, strings.TrimSpace(string(body)))
-	}
-	return nil
+	return answer{resp, strings.TrimSpace(string(body))}, nil
 }

@@ -10,7 +10,12 @@ import (
 
 func TestHealth_OneGoodMemberIsEnough(t *testing.T) {
 	good := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/health" {
+		switch {
+		case r.URL.Path == "/health":
+		case strings.HasPrefix(r.URL.Path, "/v2/keys/"):
+			w.Header().Set("X-Etcd-Cluster-Id", "1")
+			w.WriteHeader(http.StatusNotFound) // there is no such key
+		default:
 			t.Errorf("asked for %s", r.URL.Path)
 		}
 	}))
@@ -38,6 +43,19 @@ func TestHealth_SaysWhyEachFailed(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("Health = %v, want %q in it", err, want)
 		}
+	}
+}
+
+func TestHealth_SaysThatTheV2APIIsOff(t *testing.T) {
+	off := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/health" {
+			http.NotFound(w, r)
+		}
+	}))
+	defer off.Close()
+	err := Health(testContext(t), off.Client(), []string{off.URL})
+	if err == nil || !strings.Contains(err.Error(), "start it with --enable-v2") {
+		t.Errorf("Health = %v, want it to name --enable-v2", err)
 	}
 }
 
