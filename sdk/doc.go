@@ -22,7 +22,7 @@
 //		mux.HandleFunc("GET "+env.Mounts[0]+"/{name}", func(w http.ResponseWriter, r *http.Request) {
 //			e, err := env.Store.Get(r.Context(), "names/"+r.PathValue("name"), store.Linearizable)
 //			if err != nil {
-//				sdk.WriteError(w, sdk.NewError(sdk.CodeKeyNotFound, err.Error()))
+//				sdk.WriteError(w, sdk.StoreError(err))
 //				return
 //			}
 //			fmt.Fprintf(w, "%s, %s!\n", cfg.Greeting, e.Value)

@@ -34,6 +34,7 @@ type Env struct {
 	Ended []string
 
 	// Privileges are those that the config grants: keys, cluster, modules.
+	// The host's config can't grant any so far, so there are none.
 	Privileges []string
 
 	mu       sync.Mutex

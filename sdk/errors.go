@@ -1,8 +1,11 @@
 package sdk
 
 import (
+	"context"
+	"errors"
 	"net/http"
 
+	"github.com/etcd-modules/modhost/sdk/store"
 	"github.com/etcd-modules/modhost/sdk/wire"
 )
 
@@ -49,6 +52,21 @@ func NewError(code Code, cause string) *Error { return wire.NewError(code, cause
 
 // WriteError answers with e. Headers set before, such as Allow, stay.
 func WriteError(w http.ResponseWriter, e *Error) { wire.WriteError(w, e) }
+
+// StoreError makes the answer for an error of [Env.Store]: 404 for
+// store.ErrNotFound, 503 for store.ErrUnavailable and a call that took too
+// long, 400 for store.ErrInvalid, else 500, whose cause is for the log only.
+func StoreError(err error) *Error {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return NewError(CodeKeyNotFound, err.Error())
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		return NewError(CodeStoreUnavailable, err.Error()+"; try again")
+	case errors.Is(err, store.ErrInvalid):
+		return NewError(CodeRequestInvalid, err.Error())
+	}
+	return NewError(CodeInternal, "the module failed; its log says why")
+}
 
 // An Exchange is what the host tells about a request beside HTTP, and the way
 // to let a request outlive the process. All methods work on nil, as outside a

@@ -14,10 +14,11 @@
 // executable, another protocol, or too many crashes.
 //
 // [Supervisor.Handler] answers requests through the module's present process.
-// No request is lost because a process is being replaced or restarted:
-// new ones wait for the next process for two seconds, those marked resumable
-// move on to it, GET and HEAD that got no byte are tried once more. Only a
-// request that was being answered when its process died is broken off.
+// Few requests are lost when a process is replaced or dies: new ones wait for
+// the next process for two seconds, those marked resumable move on to it, GET
+// and HEAD that got no byte are tried once more. Only another request that a
+// process was working on when it died is answered 502, or broken off if its
+// answer had begun.
 //
 // A process never outlives the host: it is drained and closed in an orderly
 // end, killed with its process group otherwise, and on Linux the kernel kills

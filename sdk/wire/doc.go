@@ -1,5 +1,5 @@
 // Package wire is the contract between the modhost host and a plugin process,
-// both ends of it: an [net/http.Handler] in one process is one in the other.
+// both ends of it: a [net/http.Handler] in one process is one in the other.
 // README.md beside this file is the protocol for other languages.
 //
 // The plugin's end is [NewServer] around a [Plugin], which package sdk makes
