@@ -55,8 +55,8 @@ type Option func(*Host)
 func Version(v string) Option { return func(h *Host) { h.version = v } }
 
 // OnReady is called by Run once, when every enabled module has become ready
-// or has failed for good, with one entry for each that is ready, in the order
-// of the config.
+// or has failed for good, or when some are ready and the rest takes longer
+// than 5 s, with one entry for each that is ready, in the order of the config.
 func OnReady(f func([]Ready)) Option { return func(h *Host) { h.onReady = f } }
 
 // New checks the files that cfg names and binds the listener, so that

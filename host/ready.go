@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/etcd-modules/modhost/host/supervisor"
@@ -14,15 +15,26 @@ type Ready struct {
 	URL    string // of its first mount, for a client on this machine
 }
 
-// readyInterval is how often awaitReady looks. The supervisor's listing is a
-// few loads; nobody notices the delay.
-const readyInterval = 20 * time.Millisecond
+const (
+	// readyInterval is how often awaitReady looks. The supervisor's listing
+	// is a few loads; nobody notices the delay.
+	readyInterval = 20 * time.Millisecond
 
-// awaitReady calls onReady when no enabled module is on its way up any more.
+	// readyPatience is how long one module that is slow to start, or hangs,
+	// keeps the addresses of the others from being printed.
+	readyPatience = 5 * time.Second
+)
+
+// awaitReady calls onReady when no enabled module is on its way up any more,
+// or when some are ready and the rest takes too long.
 func (h *Host) awaitReady(ctx context.Context, modules func() []supervisor.Status) {
 	tick := time.NewTicker(readyInterval)
 	defer tick.Stop()
-	for !settled(modules()) {
+	for begun := time.Now(); ; {
+		now := modules()
+		if settled(now) || time.Since(begun) > readyPatience && slices.ContainsFunc(now, isReady) {
+			break
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -41,6 +53,8 @@ func (h *Host) awaitReady(ctx context.Context, modules func() []supervisor.Statu
 	}
 	h.onReady(ready)
 }
+
+func isReady(m supervisor.Status) bool { return m.State == supervisor.Ready }
 
 // settled reports whether each module is ready, failed or switched off.
 func settled(modules []supervisor.Status) bool {

@@ -14,10 +14,23 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal ends ctx; from then on a signal does what it does to
-	// any process. Plugins die with the host, the system or their lifeline
-	// sees to that.
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() { // for as long as the process lives
+		<-signals
+		// From now on a signal does what it does to any process. Plugins die
+		// with the host, the system or their lifeline sees to that. A second
+		// signal that has come meanwhile must not be lost.
+		signal.Stop(signals)
+		select {
+		case second := <-signals:
+			if self, err := os.FindProcess(os.Getpid()); err == nil {
+				self.Signal(second) //nolint:errcheck // it ends this process
+			}
+		default:
+		}
+		cancel()
+	}()
 	os.Exit(run(ctx, os.Args[1:], streams{os.Stdout, os.Stderr}))
 }
