@@ -142,6 +142,10 @@ func request(w http.ResponseWriter, r *http.Request) (q queue.Request, err error
 		return q, nil
 	}
 	q.ID = x.RequestID()
+	if received := x.Received(); q.Wait > 0 && !received.IsZero() {
+		// A request that goes on here has waited in the process before this.
+		q.Wait = max(0, q.Wait-time.Since(received))
+	}
 	return q, x.Resumable()
 }
 

@@ -222,7 +222,12 @@ func (l *line) apply(ev store.Event) {
 		}
 		l.byID[it.id] = it.entry.Created
 	} else if found {
-		l.items = slices.Delete(l.items, i, i+1)
+		if i == 0 { // the usual case, without moving all that are behind
+			l.items[0] = item{}
+			l.items = l.items[1:]
+		} else {
+			l.items = slices.Delete(l.items, i, i+1)
+		}
 		if l.byID[it.id] == it.entry.Created {
 			delete(l.byID, it.id)
 		}

@@ -26,11 +26,38 @@ func (t Target) String() string {
 
 // Status says who holds the lock, as the store has it now.
 func (q *Queue) Status(ctx context.Context, name string) (Status, error) {
+	if s, ok, err := q.front(ctx, name); ok || err != nil {
+		return s, err
+	}
 	list, err := q.store.List(ctx, lineDir(name), store.Linearizable)
 	if err != nil {
 		return Status{}, err
 	}
 	return statusOf(decodeAll(list.Entries), list.Revision), nil
+}
+
+// front says who is first in a line that is mirrored here; false if that takes
+// a listing. It reads one entry, however long the line: if the first of an old
+// view is still there, it is first. How many wait is as of the view.
+func (q *Queue) front(ctx context.Context, name string) (Status, bool, error) {
+	q.mu.Lock()
+	l := q.lines[lineDir(name)]
+	if l == nil || l.stop == nil || len(l.items) == 0 {
+		q.mu.Unlock()
+		return Status{}, false, nil
+	}
+	first, behind, rev := l.items[0].entry, len(l.items)-1, l.rev
+	q.mu.Unlock()
+	e, err := q.store.Get(ctx, first.Key, store.Linearizable)
+	switch {
+	case errors.Is(err, store.ErrNotFound) || err == nil && e.Created != first.Created:
+		return Status{}, false, nil
+	case err != nil:
+		return Status{}, false, err
+	}
+	s := statusOf([]item{decode(e, time.Now())}, max(rev, e.Modified))
+	s.Waiting += behind
+	return s, true, nil
 }
 
 // Renew gives the target a new TTL, counted from now if it is held, from its
@@ -39,6 +66,8 @@ func (q *Queue) Status(ctx context.Context, name string) (Status, error) {
 // entry.
 func (q *Queue) Renew(ctx context.Context, name string, t Target, ttl time.Duration) (*Grant, error) {
 	var g *Grant
+	var pause backoff
+	end := time.Now().Add(unsettled)
 	err := q.onTarget(ctx, name, t, func(it item) error {
 		if it.rec.State == waiting {
 			next := it.rec
@@ -46,14 +75,47 @@ func (q *Queue) Renew(ctx context.Context, name string, t Target, ttl time.Durat
 			_, err := q.store.Swap(ctx, it.entry, next.encode(), 0)
 			return err
 		}
+		first, err := q.isFirst(ctx, name, it.entry)
+		switch {
+		case err != nil:
+			return err
+		case !first && time.Now().After(end):
+			return fmt.Errorf("%s: not settled whether it waits: %w", t, store.ErrUnavailable)
+		case !first && pause.wait(ctx):
+			return store.ErrChanged // look again
+		case !first:
+			return ctx.Err()
+		}
 		start := time.Now()
-		_, err := q.store.Renew(ctx, it.entry, ttl)
+		_, err = q.store.Renew(ctx, it.entry, ttl)
 		if err == nil {
 			g = &Grant{Index: it.entry.Created, Value: it.rec.Value, TTL: ttl, start: start}
 		}
 		return err
 	})
 	return g, err
+}
+
+// unsettled is how long Renew waits for an entry that was created held, but
+// behind another, to become a waiting one. Its process does that at once.
+const unsettled = time.Second
+
+// isFirst reports whether the held entry e holds the lock. Of entries created
+// held at the same moment only the first does, and nothing of the others tells
+// until they are converted; but e was first if it was written since.
+func (q *Queue) isFirst(ctx context.Context, name string, e store.Entry) (bool, error) {
+	if e.Modified > e.Created {
+		return true, nil
+	}
+	// Nobody enters ahead of e, so an old view will do if it has e.
+	list, err := q.store.List(ctx, lineDir(name), store.Local)
+	if err == nil && list.Revision < e.Created {
+		list, err = q.store.List(ctx, lineDir(name), store.Linearizable)
+	}
+	if err != nil {
+		return false, err
+	}
+	return !slices.ContainsFunc(list.Entries, func(o store.Entry) bool { return o.Created < e.Created }), nil
 }
 
 // Release removes the target from the line. Requests that wait on it return
@@ -89,7 +151,7 @@ func (q *Queue) onTarget(ctx context.Context, name string, t Target, do func(ite
 func (q *Queue) mirrored(name string, t Target) (item, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	l := q.lines[name]
+	l := q.lines[lineDir(name)]
 	if l == nil || l.stop == nil {
 		return item{}, false
 	}

@@ -23,16 +23,20 @@ type place struct {
 	gone chan struct{} // closed at the end of the place's life
 
 	// Guarded by the queue's mutex.
-	running   bool // run is under way or due
-	woken     bool // there is something new to look at
+	running   bool      // run is under way or due
+	due       time.Time // when it became so
+	woken     bool      // there is something new to look at
 	waiters   map[*waiter]struct{}
+	tries     int           // how many of them won't wait
 	ttl       time.Duration // asked for by the latest request
 	unwritten bool          // ttl is not in the store yet
+	keep      bool          // a request was handed over: leave the entry to the successor
 
 	// Owned by run.
 	entry  store.Entry    // as last known; Created is 0 before it exists
 	cur    record         // content of entry
 	mine   store.Revision // Modified of entry if this process wrote it last
+	joined bool           // this place has written entry; else it was only seen
 	tried  string         // content of this process's latest create or swap
 	start  time.Time      // before it was sent
 	unsure bool           // its outcome is unknown
@@ -75,7 +79,7 @@ type demand struct {
 	any, trying bool          // some request is there; one of them won't wait
 	ttl         time.Duration // of the latest request
 	unwritten   bool          // ttl is not in the store yet
-	keep        bool          // draining for a successor: leave the entry as it is
+	keep        bool          // leave the entry as it is
 }
 
 func (p *place) demand() demand {
@@ -83,14 +87,7 @@ func (p *place) demand() demand {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	p.woken = false
-	d := demand{any: len(p.waiters) > 0, ttl: p.ttl, unwritten: p.unwritten, keep: q.handover}
-	for w := range p.waiters {
-		if w.try {
-			d.trying = true
-			break
-		}
-	}
-	return d
+	return demand{any: len(p.waiters) > 0, trying: p.tries > 0, ttl: p.ttl, unwritten: p.unwritten, keep: p.keep}
 }
 
 // errIdle says that there is nothing to do before something happens.
@@ -122,6 +119,7 @@ func (p *place) run() {
 		case err == nil:
 			p.pause.reset()
 		case err == errIdle:
+			p.pause.reset()
 			if p.rest() {
 				return
 			}
@@ -130,11 +128,7 @@ func (p *place) run() {
 		default:
 			q.log.Warn("store call failed", "lock", p.l.name, "error", err)
 			p.stale = true
-			// Who has no place yet is told at once; who has one keeps it and
-			// waits for the store to come back.
-			if p.entry.Created == 0 {
-				p.finish(outcome{err: err})
-			}
+			q.fail(p, err)
 			time.AfterFunc(p.pause.grow(), func() {
 				q.mu.Lock()
 				defer q.mu.Unlock()
@@ -152,18 +146,20 @@ func (p *place) advance(ctx context.Context, d demand) error {
 	if err != nil {
 		return err
 	}
-	if p.entry.Created == 0 && s.here {
-		p.take(s.own.entry)
-		p.settle()
-	}
-	if p.entry.Created == 0 {
-		return p.enter(ctx, d, s)
-	}
-	if s.rev >= p.entry.Modified {
-		if !s.here || s.own.entry.Created != p.entry.Created {
+	if p.entry.Created != 0 && s.rev >= p.entry.Modified && (!s.here || s.own.entry.Created != p.entry.Created) {
+		if p.joined {
 			p.finish(outcome{err: ErrRemoved})
 			return nil
 		}
+		// An entry that was only seen, in a mirror that was behind or just
+		// before its end, takes nothing away from us. What is decided anew
+		// rests on this very view: the mirror may show it still.
+		p.forget()
+	}
+	if p.entry.Created == 0 && !s.here {
+		return p.enter(ctx, d, s)
+	}
+	if p.entry.Created == 0 || s.rev >= p.entry.Modified {
 		p.take(s.own.entry)
 		p.settle()
 	}
@@ -177,11 +173,11 @@ func (p *place) advance(ctx context.Context, d demand) error {
 	first := s.rev >= p.entry.Created && s.ahead == 0
 	switch {
 	case first && p.cur.State == held:
-		return p.confirm(ctx, ttl)
+		return p.confirm(ctx, ttl, d.unwritten)
 	case first:
 		return p.hold(ctx, ttl)
 	case d.trying:
-		return p.refuse(s)
+		return p.refuse(ctx, s)
 	case p.cur.State == held, !slices.Contains(p.cur.Sessions, p.l.q.session.id), ttl != p.cur.ttl():
 		return p.wait(ctx, ttl)
 	}
@@ -217,7 +213,7 @@ func (p *place) look(ctx context.Context) (sight, error) {
 	items := decodeAll(list.Entries)
 	s := sightOf(items, list.Revision, p.id)
 	s.sure, p.stale = p.stale, false
-	if s.ahead > 0 && p.entry.Created != 0 { // going to wait
+	if s.ahead > 0 && (p.entry.Created != 0 || s.here) { // going to wait
 		q.mu.Lock()
 		p.l.follow(items, list.Revision)
 		q.mu.Unlock()
@@ -238,7 +234,7 @@ func (p *place) write(r record, send func(content string) (store.Entry, error)) 
 	e, err := send(p.tried)
 	switch {
 	case err == nil:
-		p.entry, p.cur, p.mine, p.unsure = e, r, e.Modified, false
+		p.entry, p.cur, p.mine, p.joined, p.unsure = e, r, e.Modified, true, false
 		p.written(r.ttl())
 	case errors.Is(err, store.ErrExists), errors.Is(err, store.ErrChanged), errors.Is(err, store.ErrNotFound):
 		p.unsure = false
@@ -251,9 +247,14 @@ func (p *place) write(r record, send func(content string) (store.Entry, error)) 
 // settle decides a write whose outcome was unknown, once the entry was read.
 func (p *place) settle() {
 	if p.unsure && p.entry.Value == p.tried {
-		p.mine = p.entry.Modified
+		p.mine, p.joined = p.entry.Modified, true
 	}
 	p.unsure = false
+}
+
+// forget begins anew without an entry.
+func (p *place) forget() {
+	p.entry, p.cur, p.mine, p.joined = store.Entry{}, record{}, 0, false
 }
 
 // swap writes a new state of the entry that is there.
@@ -268,7 +269,7 @@ func (p *place) enter(ctx context.Context, d demand, s sight) error {
 	next, life := p.rec.with(held, d.ttl, nil), d.ttl
 	if s.ahead > 0 {
 		if d.trying {
-			return p.refuse(s)
+			return p.refuse(ctx, s)
 		}
 		if err := p.l.q.session.ensure(ctx); err != nil {
 			return err
@@ -292,12 +293,7 @@ func (p *place) wait(ctx context.Context, ttl time.Duration) error {
 	if err := p.l.q.session.ensure(ctx); err != nil {
 		return err
 	}
-	session := p.l.q.session
-	// Sessions known to have ended are dropped on the way.
-	sessions := slices.DeleteFunc(slices.Clone(p.cur.Sessions), func(id string) bool {
-		return id == session.id || slices.Contains(session.ended, id)
-	})
-	return p.swap(ctx, p.cur.with(waiting, ttl, append(sessions, session.id)), 0)
+	return p.swap(ctx, p.cur.with(waiting, ttl, append(p.others(), p.l.q.session.id)), 0)
 }
 
 // hold makes the waiting entry held: the one write that obtains a lock. That
@@ -307,25 +303,27 @@ func (p *place) hold(ctx context.Context, ttl time.Duration) error {
 	if err := p.swap(ctx, p.cur.with(held, ttl, p.cur.Sessions), ttl); err != nil {
 		return err
 	}
-	return p.confirm(ctx, ttl)
+	return p.confirm(ctx, ttl, true)
 }
 
 // confirm answers with an entry that is held and first. Unless this process
 // has just made it so, it is renewed: that tells when its TTL began by our own
-// clock, and that it is still there.
-func (p *place) confirm(ctx context.Context, ttl time.Duration) error {
-	brought := p.mine == p.entry.Modified
+// clock, and that it is still there. The TTL is shortened only if that was
+// asked for: since the grant somebody may have been told a longer one. That is
+// why the renewal is a swap, which fails when there was another in between.
+func (p *place) confirm(ctx context.Context, ttl time.Duration, asked bool) error {
+	fresh := p.mine == p.entry.Modified
+	if !asked && !fresh {
+		ttl = max(ttl, p.entry.TTL)
+	}
+	// Nobody but its own request can have been told of an anonymous entry, so
+	// its grant is ours also when the process before us has written it.
+	brought := fresh || p.rec.Anonymous
 	g := Grant{Index: p.entry.Created, Value: p.cur.Value, TTL: ttl, start: p.start}
-	if !brought || ttl != p.cur.ttl() || g.left() < ttl/2 {
+	if !fresh || ttl != p.cur.ttl() || g.left() < ttl/2 {
 		g.start = time.Now()
-		e, err := p.l.q.store.Renew(ctx, p.entry, ttl)
-		if err != nil {
+		if err := p.extend(ctx, ttl, brought); err != nil {
 			return err
-		}
-		p.take(e)
-		p.written(ttl)
-		if brought {
-			p.mine, p.start = e.Modified, g.start
 		}
 		if g.left() <= 0 { // the store is slower than the TTL
 			p.finish(outcome{err: ErrRemoved})
@@ -339,9 +337,34 @@ func (p *place) confirm(ctx context.Context, ttl time.Duration) error {
 	return nil
 }
 
-// others are the sessions besides ours that wait, or waited, on the entry.
+// extend renews the held entry. If the grant is not ours to take back, the
+// renewal must not make it so.
+func (p *place) extend(ctx context.Context, ttl time.Duration, ours bool) error {
+	next := p.cur
+	next.TTL = int64(ttl / time.Second)
+	if ours {
+		return p.swap(ctx, next, ttl)
+	}
+	e, err := p.l.q.store.Swap(ctx, p.entry, next.encode(), ttl)
+	if err != nil {
+		return err
+	}
+	p.take(e)
+	p.written(ttl)
+	return nil
+}
+
+// others are the sessions besides ours that wait, or waited, on the entry, but
+// for those that have ended or left it to a successor. An anonymous entry has
+// none: its request is in one process at a time.
 func (p *place) others() []string {
-	return slices.DeleteFunc(slices.Clone(p.cur.Sessions), func(id string) bool { return id == p.l.q.session.id })
+	if p.rec.Anonymous {
+		return nil
+	}
+	s := p.l.q.session
+	return slices.DeleteFunc(slices.Clone(p.cur.Sessions), func(id string) bool {
+		return id == s.id || slices.Contains(s.ended, id) || s.saidGoodbye(id, p.entry.Modified)
+	})
 }
 
 // written notes that the TTL asked for has reached the store.
@@ -362,6 +385,14 @@ func (p *place) finish(o outcome) {
 	if len(p.waiters) == 0 {
 		return
 	}
+	p.answerAll(o)
+	if o.grant != nil || errors.Is(o.err, ErrRemoved) {
+		p.forget()
+	}
+}
+
+// answerAll answers all requests. Called with the queue's mutex held.
+func (p *place) answerAll(o outcome) {
 	if o.grant != nil && o.grant.delivery != nil {
 		o.grant.delivery.pending = len(p.waiters)
 	}
@@ -369,26 +400,47 @@ func (p *place) finish(o outcome) {
 		w.answer <- o
 	}
 	clear(p.waiters)
-	if o.grant != nil || errors.Is(o.err, ErrRemoved) {
-		p.entry, p.cur, p.mine = store.Entry{}, record{}, 0
+	p.tries = 0
+}
+
+// answerTries answers the requests that won't wait. Called with the queue's
+// mutex held.
+func (p *place) answerTries(err error) {
+	if p.tries == 0 {
+		return
 	}
+	for w := range p.waiters {
+		if w.try {
+			w.answer <- outcome{err: err}
+			delete(p.waiters, w)
+		}
+	}
+	p.tries = 0
 }
 
 // refuse answers the requests that won't wait. A view that may be old is
 // checked first: an answer must not say held when it no longer is.
-func (p *place) refuse(s sight) error {
+func (p *place) refuse(ctx context.Context, s sight) error {
+	q := p.l.q
+	st := s.status
+	if !s.sure {
+		var err error
+		if st, s.sure, err = q.front(ctx, p.l.name); err != nil {
+			return err
+		}
+	}
 	if !s.sure {
 		p.stale = true
 		return nil
 	}
-	p.l.q.mu.Lock()
-	defer p.l.q.mu.Unlock()
-	for w := range p.waiters {
-		if w.try {
-			w.answer <- outcome{err: &NotObtainedError{Status: s.status}}
-			delete(p.waiters, w)
-		}
+	if !st.Held {
+		// The first one waits, maybe on nobody: requests that don't wait have
+		// no mirror that would be judged.
+		q.session.suspect()
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	p.answerTries(&NotObtainedError{Status: st})
 	return nil
 }
 
@@ -410,19 +462,25 @@ func (p *place) leave(ctx context.Context, d demand) (clean bool, err error) {
 		p.settle()
 		p.stale = false
 	}
-	others := p.others()
+	others, s := p.others(), p.l.q.session
 	switch {
-	case p.cur.State == held && p.mine != p.entry.Modified, // a holder's, not ours to release
-		p.cur.State == held && len(others) > 0,                       // others are told of it
-		p.cur.State == waiting && len(others) == len(p.cur.Sessions): // never joined
+	case p.cur.State == held && p.mine != p.entry.Modified && !p.rec.Anonymous, // a holder's, not ours to release
+		p.cur.State == held && len(others) > 0,                                              // others are told of it
+		p.cur.State == waiting && len(others) > 0 && !slices.Contains(p.cur.Sessions, s.id): // never joined
 		return true, nil
 	case len(others) > 0:
 		err = p.swap(ctx, p.cur.with(waiting, p.cur.ttl(), others), 0)
+		if err == nil && !s.allLive(others) {
+			s.suspect() // they may have been spared for our sake
+		}
 	default:
 		err = p.l.q.store.Delete(ctx, p.entry)
 		if errors.Is(err, store.ErrNotFound) {
 			err = nil
 		}
+	}
+	if err == nil {
+		p.forget() // a request that comes at this moment has to join anew
 	}
 	return err == nil, err
 }
@@ -439,9 +497,9 @@ func (p *place) retire() bool {
 	delete(p.l.places, p.id)
 	if len(p.l.places) == 0 {
 		p.l.unfollow()
-		delete(q.lines, p.l.name)
+		delete(q.lines, p.l.dir)
 	}
 	close(p.gone)
-	q.busy.Done()
+	q.doneLocked()
 	return true
 }

@@ -48,16 +48,17 @@ type Queue struct {
 	ctx    context.Context // ends everything
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // mirrors, session and sweeps
-	busy   sync.WaitGroup // places and take-backs
 
 	draining chan struct{} // closed by Drain
 
-	mu       sync.Mutex // guards what follows, and the lines with their places
-	lines    map[string]*line
-	runnable []*place // to be run by a worker, in this order
+	mu       sync.Mutex       // guards what follows, and the lines with their places
+	lines    map[string]*line // by directory
+	runnable []*place         // to be run by a worker, in this order
 	workers  int
 	drained  bool
 	handover bool
+	busy     int           // places and take-backs
+	idle     chan struct{} // closed by the last of them; nil before Close
 }
 
 // New returns a queue that works until Close.
@@ -156,13 +157,15 @@ func (w *waiter) await(ctx context.Context, limit time.Duration, draining <-chan
 
 // giveUp takes w out of its place, unless it was answered at that moment.
 func (q *Queue) giveUp(ctx context.Context, p *place, w *waiter, why error) (*Grant, error) {
-	switch why {
-	case errOver:
+	switch {
+	case ctx.Err() != nil:
+		why = ctx.Err() // whatever else: the place is nobody's now
+	case why == errOver:
 		why = q.notObtained(p)
-	case errDrain:
+	case why == errDrain:
 		why = q.drainError()
 	}
-	last, answered := p.quit(w)
+	last, answered := p.quit(w, why == ErrHandover)
 	if answered { // that is the truth
 		o := <-w.answer
 		return o.grant, o.err
@@ -190,10 +193,11 @@ func (q *Queue) join(r Request, w *waiter) (*place, error) {
 	if q.drained {
 		return nil, q.drainErrorLocked()
 	}
-	l := q.lines[r.Name]
+	dir := lineDir(r.Name)
+	l := q.lines[dir]
 	if l == nil {
-		l = &line{q: q, name: r.Name, dir: lineDir(r.Name), places: make(map[string]*place)}
-		q.lines[r.Name] = l
+		l = &line{q: q, name: r.Name, dir: dir, places: make(map[string]*place)}
+		q.lines[dir] = l
 	}
 	p := l.places[id]
 	if p == nil {
@@ -204,17 +208,22 @@ func (q *Queue) join(r Request, w *waiter) (*place, error) {
 			waiters: make(map[*waiter]struct{}, 1),
 		}
 		l.places[id] = p
-		q.busy.Add(1)
+		q.busy++
+	}
+	if !w.try || len(p.waiters) == 0 { // a try among waiters takes the TTL that it finds
+		p.ttl, p.unwritten = w.ttl, true
 	}
 	p.waiters[w] = struct{}{}
-	p.ttl, p.unwritten = w.ttl, true
+	if w.try {
+		p.tries++
+	}
 	p.wakeUp()
 	return p, nil
 }
 
 // quit takes w out of the place. It reports whether nobody else is left in it,
-// and whether w has its answer already.
-func (p *place) quit(w *waiter) (last, answered bool) {
+// and whether w has its answer already. If it was handed over its entry stays.
+func (p *place) quit(w *waiter, handedOver bool) (last, answered bool) {
 	q := p.l.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -222,6 +231,10 @@ func (p *place) quit(w *waiter) (last, answered bool) {
 		return false, true
 	}
 	delete(p.waiters, w)
+	if w.try {
+		p.tries--
+	}
+	p.keep = p.keep || handedOver
 	if len(p.waiters) > 0 {
 		return false, false
 	}
@@ -229,13 +242,14 @@ func (p *place) quit(w *waiter) (last, answered bool) {
 	return true, false
 }
 
-// notObtained says what p's line looks like to a request whose time is over.
+// notObtained says what p's line looks like to a request whose time is over:
+// nothing, if the store was too slow to say or has not been heard of lately.
 func (q *Queue) notObtained(p *place) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s, ok := p.l.mirrored(p.id)
-	if !ok {
-		return &NotObtainedError{}
+	if !ok || !q.session.inTouch() {
+		return fmt.Errorf("no answer in the time allowed: %w", store.ErrUnavailable)
 	}
 	e := &NotObtainedError{Status: s.status}
 	if s.here {
@@ -253,6 +267,7 @@ const maxWorkers = 64
 
 // schedule has p run. Called with the mutex held.
 func (q *Queue) schedule(p *place) {
+	p.due = time.Now()
 	q.runnable = append(q.runnable, p)
 	if q.workers < maxWorkers {
 		q.workers++
@@ -277,15 +292,47 @@ func (q *Queue) work() {
 	}
 }
 
+// patience is how long a request stands in the workers' queue before it is told
+// of an outage that others have met: as long as a call takes to fail.
+const patience = 4 * time.Second
+
+// fail tells of an outage, that p has met, the requests of p and of those that
+// have been due for long: while every call takes its time to fail, the workers
+// get round to few. Who has a place keeps it and waits for the store to come
+// back; who has none yet, or won't wait, is told at once.
+func (q *Queue) fail(p *place, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	p.fail(err)
+	for _, p := range q.runnable {
+		if time.Since(p.due) < patience {
+			break // they are in the order of being due
+		}
+		p.fail(err)
+	}
+}
+
+// fail tells whom an outage concerns. Called with the queue's mutex held, while
+// no other goroutine runs p.
+func (p *place) fail(err error) {
+	if p.joined {
+		p.answerTries(err)
+	} else {
+		p.answerAll(outcome{err: err})
+	}
+}
+
 // takeBack releases a grant that reached nobody, in exactly the state in which
 // it was granted: if somebody has renewed it meanwhile it is theirs.
 func (q *Queue) takeBack(e store.Entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.ctx.Err() != nil {
-		return // lives by its TTL
+	if q.idle != nil && q.busy == 0 {
+		return // closed: it lives by its TTL
 	}
-	q.busy.Go(func() {
+	q.busy++
+	go func() { // Close waits
+		defer q.done()
 		var pause backoff
 		for end := time.Now().Add(e.TTL); time.Now().Before(end); {
 			err := q.store.Delete(q.ctx, e)
@@ -297,7 +344,21 @@ func (q *Queue) takeBack(e store.Entry) {
 				return
 			}
 		}
-	})
+	}()
+}
+
+func (q *Queue) done() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.doneLocked()
+}
+
+// doneLocked notes the end of a place or a take-back.
+func (q *Queue) doneLocked() {
+	q.busy--
+	if q.busy == 0 && q.idle != nil {
+		close(q.idle)
+	}
 }
 
 // Drain makes every waiting and every later Acquire return at once: with
@@ -327,14 +388,18 @@ func (q *Queue) drainErrorLocked() error {
 }
 
 // Close drains, waits until all places are cleared away or ctx ends, and ends
-// the session. Grants stay as they are.
+// the session. Grants stay as they are. It is called once.
 func (q *Queue) Close(ctx context.Context) error {
 	q.Drain(false)
-	cleared := make(chan struct{})
-	go func() { q.busy.Wait(); close(cleared) }()
+	q.mu.Lock()
+	q.idle = make(chan struct{})
+	if q.busy == 0 {
+		close(q.idle)
+	}
+	q.mu.Unlock()
 	var err error
 	select {
-	case <-cleared:
+	case <-q.idle:
 	case <-ctx.Done():
 		err = fmt.Errorf("clear waiting entries: %w", ctx.Err())
 	}
@@ -346,7 +411,7 @@ func (q *Queue) Close(ctx context.Context) error {
 		}
 	}
 	q.mu.Unlock()
-	<-cleared
+	<-q.idle
 	q.wg.Wait()
 	q.session.end(ctx)
 	return err

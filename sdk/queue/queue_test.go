@@ -98,6 +98,13 @@ type call struct {
 // acquire starts an Acquire and waits until it can't go on by itself.
 func (b *bench) acquire(q *Queue, r Request) *call {
 	b.t.Helper()
+	c := b.start(q, r)
+	synctest.Wait()
+	return c
+}
+
+// start starts an Acquire.
+func (b *bench) start(q *Queue, r Request) *call {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &call{t: b.t, cancel: cancel, done: make(chan struct{})}
 	b.t.Cleanup(func() { cancel(); <-c.done })
@@ -106,7 +113,6 @@ func (b *bench) acquire(q *Queue, r Request) *call {
 		c.grant, c.err = q.Acquire(ctx, r)
 		c.at = time.Now()
 	}()
-	synctest.Wait()
 	return c
 }
 

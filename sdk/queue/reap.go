@@ -57,7 +57,7 @@ func (q *Queue) judgeMirrors(ctx context.Context) {
 		}
 	}
 	q.mu.Unlock()
-	q.remove(ctx, dead)
+	q.remove(ctx, dead, beat)
 }
 
 // leftOver reports whether it waits and all sessions it names are dead.
@@ -72,9 +72,15 @@ func (q *Queue) leftOver(it item) bool {
 	return all
 }
 
-// remove deletes entries in exactly the state that was judged.
-func (q *Queue) remove(ctx context.Context, items []item) {
+// remove deletes entries in exactly the state that was judged. It leaves what
+// takes longer than limit to the next round: whoever judges has a session to
+// keep up meanwhile.
+func (q *Queue) remove(ctx context.Context, items []item, limit time.Duration) {
+	began := time.Now()
 	for _, it := range items {
+		if time.Since(began) >= limit {
+			return
+		}
 		err := q.store.Delete(ctx, it.entry)
 		switch {
 		case err == nil:
@@ -110,9 +116,9 @@ func (q *Queue) sweep(ctx context.Context) {
 		if q.leftOver(it) || q.orphan(it) {
 			over = append(over, it)
 		}
-		missing = missing || !q.session.allLive(it.rec.Sessions)
+		missing = missing || q.session.noneLive(it.rec.Sessions)
 	}
-	q.remove(ctx, over)
+	q.remove(ctx, over, beat)
 	if !missing {
 		q.session.cleared()
 	}
@@ -120,17 +126,19 @@ func (q *Queue) sweep(ctx context.Context) {
 
 // orphan reports whether only this process could be waiting on it, and is not.
 func (q *Queue) orphan(it item) bool {
-	if !slices.Equal(it.rec.Sessions, []string{q.session.id}) {
-		return false
-	}
+	return slices.Equal(it.rec.Sessions, []string{q.session.id}) && !q.attended(it)
+}
+
+// attended reports whether requests of this process stand in the place of it,
+// or have handed it over.
+func (q *Queue) attended(it item) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, l := range q.lines {
-		if strings.HasPrefix(it.entry.Key, l.dir+"/") && l.places[it.id] != nil {
-			return false
-		}
+	if q.handover {
+		return true
 	}
-	return true
+	l := q.lines[strings.TrimSuffix(it.entry.Key, "/"+it.id)]
+	return l != nil && l.places[it.id] != nil
 }
 
 // clearEnded removes what processes that are known to have ended left waiting,
@@ -154,17 +162,24 @@ func (q *Queue) clearEnded(ctx context.Context) {
 			switch {
 			case !q.fromEnded(it):
 				others = true
+			case q.attended(it): // resumed, and about to join
+				left = true
 			case it.rec.Anonymous && age >= graceAnonymous, age >= graceValue:
 				due = append(due, it)
 			default:
 				left = true
 			}
 		}
-		q.remove(ctx, due)
+		q.remove(ctx, due, graceValue)
 		if others {
 			q.session.suspect()
 		}
-		if !left || !sleep(ctx, graceAnonymous) {
+		// A write that was under way when its process ended may come late, and
+		// a removal may fail: done is when nothing was found.
+		if len(q.session.ended) > 0 && age < graceAnonymous {
+			left = true
+		}
+		if !left && len(due) == 0 || !sleep(ctx, graceAnonymous) {
 			return
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,22 +38,27 @@ type session struct {
 	ended []string // sessions of processes known to have ended
 
 	start chan struct{} // capacity 1: somebody needs the session
+	born  time.Time     // from which heartbeats are dated
 
 	mu       sync.Mutex // guards what follows
 	up       chan struct{}
-	live     map[string]bool      // sessions in the store, by key segment
-	rev      store.Revision       // of live
-	seen     time.Time            // when the watch last showed our own heartbeat
-	since    map[string]time.Time // when a session was first missed
-	suspects bool                 // entries may be waiting somewhere on sessions that are gone
+	beaten   time.Time                 // when the latest heartbeat was sent that succeeded
+	live     map[string]bool           // sessions in the store, by key segment
+	rev      store.Revision            // of live
+	seen     time.Time                 // when the latest of our own heartbeats was sent that the watch has shown
+	since    map[string]time.Time      // when a session was first missed, by key
+	goodbyes map[string]store.Revision // of those that took their entry away themselves, by key
+	suspects bool                      // entries may be waiting somewhere on sessions that are gone
 }
 
 func newSession(q *Queue, id string, ended []string) *session {
 	return &session{
 		q: q, id: id, key: sessionKey(id), ended: ended,
-		start: make(chan struct{}, 1),
-		up:    make(chan struct{}),
-		since: make(map[string]time.Time),
+		start:    make(chan struct{}, 1),
+		born:     time.Now(),
+		up:       make(chan struct{}),
+		since:    make(map[string]time.Time),
+		goodbyes: make(map[string]store.Revision),
 	}
 }
 
@@ -60,9 +67,7 @@ func sessionKey(id string) string { return sessionsDir + "/" + encodeSegment(id)
 // ensure returns when the session's entry is in the store. Entries that wait
 // must not name a session before that: they would look left over.
 func (s *session) ensure(ctx context.Context) error {
-	s.mu.Lock()
-	up := s.up
-	s.mu.Unlock()
+	up := s.fresh()
 	select {
 	case <-up:
 		return nil
@@ -79,6 +84,22 @@ func (s *session) ensure(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// fresh returns the channel that is closed when the session's entry is in the
+// store: after an outage the entry has expired there, and it was missed by
+// others for as long as that, so it must be written again first.
+func (s *session) fresh() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.up:
+		if time.Since(s.beaten) >= sessionTTL {
+			s.up = make(chan struct{})
+		}
+	default:
+	}
+	return s.up
 }
 
 func (s *session) need() {
@@ -140,6 +161,7 @@ func (s *session) keep(ctx context.Context) {
 				watching.Go(func() { s.watch(wctx) })
 				opened = now
 			}
+			s.beat(now)
 			s.set(true)
 		case errors.Is(err, context.Canceled):
 			return
@@ -188,7 +210,9 @@ func (s *session) keep(ctx context.Context) {
 // heartbeat writes the session's entry, under the same name as before should
 // it have expired.
 func (s *session) heartbeat(ctx context.Context, e store.Entry) (store.Entry, error) {
-	content := rand.Text() // differs each time, so that a lost reply can be told
+	// It differs each time, so that a lost reply can be told, and says when it
+	// was sent: a watch that was held up shows old ones, which prove nothing.
+	content := rand.Text() + " " + strconv.FormatInt(int64(time.Since(s.born)), 10)
 	if e.Created != 0 {
 		next, err := s.q.store.Swap(ctx, e, content, sessionTTL)
 		if !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrChanged) {
@@ -197,6 +221,12 @@ func (s *session) heartbeat(ctx context.Context, e store.Entry) (store.Entry, er
 	}
 	// Nobody else writes this key, so whatever is there is ours.
 	return s.q.store.Put(ctx, s.key, content, sessionTTL)
+}
+
+func (s *session) beat(sent time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.beaten = sent
 }
 
 // set says whether entries may name the session.
@@ -220,9 +250,10 @@ func (s *session) set(up bool) {
 func (s *session) watch(ctx context.Context) {
 	var pause backoff
 	for {
+		asked := time.Now()
 		list, err := s.q.store.List(ctx, sessionsDir, store.Linearizable)
 		if err == nil {
-			s.load(ctx, list)
+			s.load(ctx, list, asked)
 			err = s.follow(ctx, list.Revision)
 		}
 		if err != nil && !pause.wait(ctx) {
@@ -231,7 +262,7 @@ func (s *session) watch(ctx context.Context) {
 	}
 }
 
-func (s *session) load(ctx context.Context, list store.Listing) {
+func (s *session) load(ctx context.Context, list store.Listing, asked time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ctx.Err() != nil {
@@ -239,9 +270,16 @@ func (s *session) load(ctx context.Context, list store.Listing) {
 	}
 	s.live = make(map[string]bool, len(list.Entries))
 	for _, e := range list.Entries {
-		s.live[e.Key] = true
+		s.alive(e.Key)
 	}
-	s.rev, s.seen = list.Revision, time.Now()
+	s.rev, s.seen = list.Revision, asked
+}
+
+// alive notes that the session of key is there. Called with mu held.
+func (s *session) alive(key string) {
+	s.live[key] = true
+	delete(s.since, key)
+	delete(s.goodbyes, key)
 }
 
 func (s *session) follow(ctx context.Context, rev store.Revision) error {
@@ -264,14 +302,21 @@ func (s *session) apply(ctx context.Context, events []store.Event) {
 	}
 	for _, ev := range events {
 		s.rev = ev.Revision
-		if ev.Type == store.EventPut {
-			s.live[ev.Entry.Key] = true
-		} else {
+		switch ev.Type {
+		case store.EventPut:
+			s.alive(ev.Entry.Key)
+		case store.EventDelete:
+			s.goodbyes[ev.Entry.Key] = ev.Revision
+			fallthrough
+		default:
 			delete(s.live, ev.Entry.Key)
 			s.suspects = true
 		}
-		if ev.Entry.Key == s.key {
-			s.seen = time.Now()
+		if ev.Entry.Key == s.key && ev.Type == store.EventPut {
+			_, at, _ := strings.Cut(ev.Entry.Value, " ")
+			if n, err := strconv.ParseInt(at, 10, 64); err == nil {
+				s.seen = s.born.Add(time.Duration(n))
+			}
 		}
 	}
 }
@@ -295,6 +340,26 @@ func (s *session) reset() {
 	defer s.mu.Unlock()
 	s.live, s.rev, s.seen = nil, 0, time.Time{}
 	clear(s.since)
+	clear(s.goodbyes)
+}
+
+// inTouch reports whether the watch shows what the store does.
+func (s *session) inTouch() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.inTouchLocked()
+}
+
+func (s *session) inTouchLocked() bool {
+	return s.live != nil && time.Since(s.seen) <= beatLost
+}
+
+// saidGoodbye reports whether the session id has ended itself after rev and is
+// not back. It had no requests then, or had handed them over.
+func (s *session) saidGoodbye(id string, rev store.Revision) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.goodbyes[sessionKey(id)] > rev
 }
 
 // dead reports whether the session id has been missed for a whole session TTL
@@ -305,21 +370,28 @@ func (s *session) dead(id string, rev store.Revision) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
-	if s.live == nil || now.Sub(s.seen) > beatLost {
+	if !s.inTouchLocked() {
 		clear(s.since) // our own view is in doubt, so nobody is
 		return false
 	}
-	if s.live[sessionKey(id)] || s.rev < rev {
-		delete(s.since, id)
+	key := sessionKey(id)
+	if s.live[key] || s.rev < rev {
+		delete(s.since, key)
 		return false
 	}
-	since, missed := s.since[id]
+	since, missed := s.since[key]
 	if !missed {
-		s.since[id] = now
+		s.since[key] = time.Now()
 		return false
 	}
-	return now.Sub(since) >= sessionTTL
+	return time.Since(since) >= sessionTTL
+}
+
+// noneLive reports whether the view is in doubt or shows none of ids.
+func (s *session) noneLive(ids []string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live == nil || !slices.ContainsFunc(ids, func(id string) bool { return s.live[sessionKey(id)] })
 }
 
 // allLive reports whether the view is good and shows all of ids.

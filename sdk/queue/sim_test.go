@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/etcd-modules/modhost/sdk/store"
@@ -99,40 +99,155 @@ func chaos(rnd func(n int) int) memory.Hook {
 	}
 }
 
-// Random clients on three processes that pause, lose replies and are drained
-// and replaced: nobody may ever be told what another relies on, and everybody
-// who goes on asking is served in the end.
+// A slot is where one host runs the module: one process after the other.
+type slot struct {
+	b     *bench
+	name  string
+	chaos memory.Hook
+
+	mu    sync.Mutex // guards what follows
+	q     *Queue
+	view  *memory.Store
+	next  chan struct{} // closed when q is replaced
+	ended []string      // all before q
+	old   sync.WaitGroup
+}
+
+// start replaces the process and returns the one before.
+func (s *slot) start() (*Queue, *memory.Store) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	oldQ, oldView, ended := s.q, s.view, s.ended
+	id := fmt.Sprintf("%s-%d", s.name, len(ended))
+	s.view = s.b.db.Sub("")
+	s.view.SetHook(s.chaos)
+	q, err := New(Options{Store: s.view, Session: id, Ended: ended})
+	if err != nil {
+		panic(err)
+	}
+	s.q, s.ended = q, append(slices.Clone(ended), id)
+	if s.next != nil {
+		close(s.next)
+	}
+	s.next = make(chan struct{})
+	return oldQ, oldView
+}
+
+func (s *slot) now() (*Queue, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.q, s.next
+}
+
+func (s *slot) crash(restart time.Duration) {
+	s.mu.Lock()
+	q, view := s.q, s.view
+	s.mu.Unlock()
+	view.SetHook(func(memory.Op, string) memory.Fault { return memory.Fault{Refuse: store.ErrUnavailable} })
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	q.Close(ctx) //nolint:errcheck // it can't clear what it left
+	time.Sleep(restart)
+	s.start()
+}
+
+func (s *slot) reload() {
+	old, _ := s.start()
+	old.Drain(true)
+	s.old.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		old.Close(ctx) //nolint:errcheck // the store may be away
+	})
+}
+
+// close ends the last process, in order.
+func (s *slot) close() {
+	s.old.Wait()
+	q, _ := s.now()
+	if err := q.Close(context.Background()); err != nil {
+		s.b.t.Errorf("Close = %v", err)
+	}
+}
+
+// acquire makes the request, as the host does: again in the next process if
+// this one ends before it has answered.
+func (s *slot) acquire(ctx context.Context, r Request) (*Queue, *Grant, error) {
+	for {
+		q, next := s.now()
+		g, err := q.Acquire(ctx, r)
+		if !errors.Is(err, ErrHandover) && !errors.Is(err, ErrDraining) {
+			return q, g, err
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return q, nil, ctx.Err()
+		}
+	}
+}
+
+// Random clients on three hosts whose processes pause, lose replies, crash and
+// are replaced, while entries are renewed and deleted and histories overrun:
+// nobody may ever be told what another relies on, and everybody who goes on
+// asking is served in the end.
 func TestQueue_RandomStories(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(seeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { randomStory(t, seed) })
 	}
 }
+
+const seeds = 30
 
 func randomStory(t *testing.T, seed uint64) {
 	inBubble(t, func(b *bench) {
 		source := rand.New(rand.NewPCG(seed, 7))
 		var mu sync.Mutex
 		rnd := func(n int) int { mu.Lock(); defer mu.Unlock(); return source.IntN(n) }
+		some := func(ms int) time.Duration { return time.Duration(rnd(ms)) * time.Millisecond }
 
-		const processes, clients, rounds = 3, 12, 15
-		queues := make([]*Queue, processes)
-		views := make([]*memory.Store, processes)
-		for i := range queues {
-			queues[i], views[i] = b.process(fmt.Sprintf("p%d", i))
-			views[i].SetHook(chaos(rnd))
+		const hosts, clients, rounds = 3, 12, 15
+		slots := make([]*slot, hosts)
+		for i := range slots {
+			slots[i] = &slot{b: b, name: fmt.Sprintf("p%d", i), chaos: chaos(rnd)}
+			slots[i].start()
 		}
 		ref := &referee{t: t, relying: make(map[store.Revision]time.Time), gone: make(map[store.Revision]bool), owner: make(map[store.Revision]string)}
+
+		over := make(chan struct{})
+		var troubles sync.WaitGroup
+		troubles.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				case <-time.After(some(20_000)):
+				}
+				switch s := slots[rnd(hosts)]; rnd(4) {
+				case 0:
+					s.crash(some(3000))
+				case 1:
+					s.reload()
+				default:
+					b.db.Touch(rnd(2000))
+				}
+			}
+		})
+
 		var wg sync.WaitGroup
 		for c := range clients {
 			wg.Go(func() {
 				for n := range rounds {
-					q := queues[rnd(processes)]
+					s := slots[rnd(hosts)]
 					r := Request{Name: "a", ID: fmt.Sprintf("c%d-%d", c, n), TTL: time.Duration(2+rnd(10)) * time.Second, Wait: Forever}
-					owner := r.ID
-					if c%3 == 0 { // shares a value with others
+					owner, victim := r.ID, c == clients-1
+					if c%3 == 0 || victim { // shares a value with others
 						r.Value = fmt.Sprintf("value%d-%d", c%2, n)
-						owner = r.Value
 						r.TTL = 5 * time.Second // one that shortens it takes from the others
+						if victim {
+							r.Value = r.ID
+						}
+						owner = r.Value
 					}
 					switch rnd(5) {
 					case 0:
@@ -140,13 +255,29 @@ func randomStory(t *testing.T, seed uint64) {
 					}
 					ctx, cancel := context.WithCancel(context.Background())
 					if rnd(4) == 0 {
-						time.AfterFunc(time.Duration(rnd(8000))*time.Millisecond, cancel)
+						time.AfterFunc(some(8000), cancel)
+					}
+					var asides sync.WaitGroup
+					if r.Value != "" && rnd(2) == 0 { // meanwhile
+						asides.Go(func() {
+							time.Sleep(some(4000))
+							q, _ := slots[rnd(hosts)].now()
+							if victim {
+								q.Release(ctx, "a", Target{Value: r.Value}) //nolint:errcheck // may not be there
+								return
+							}
+							sent := time.Now()
+							if g, err := q.Renew(ctx, "a", Target{Value: r.Value}, r.TTL); err == nil && g != nil {
+								ref.granted(g, owner, sent.Add(g.ValidFor(sent)))
+							}
+						})
 					}
 					sent := time.Now()
-					g, err := q.Acquire(ctx, r)
+					q, g, err := s.acquire(ctx, r)
+					asides.Wait()
 					if err != nil {
 						cancel()
-						time.Sleep(time.Duration(rnd(1000)) * time.Millisecond)
+						time.Sleep(some(1000))
 						continue
 					}
 					if ctx.Err() != nil || rnd(10) == 0 {
@@ -154,9 +285,11 @@ func randomStory(t *testing.T, seed uint64) {
 						cancel()
 						continue
 					}
-					ref.granted(g, owner, sent.Add(g.ValidFor(sent)))
+					if !victim { // whose entry somebody may have deleted
+						ref.granted(g, owner, sent.Add(g.ValidFor(sent)))
+					}
 					g.Delivered(nil)
-					time.Sleep(time.Duration(rnd(3000)) * time.Millisecond)
+					time.Sleep(some(3000))
 					switch rnd(3) {
 					case 0: // let it expire
 					case 1:
@@ -173,8 +306,10 @@ func randomStory(t *testing.T, seed uint64) {
 			})
 		}
 		wg.Wait()
-		for _, v := range views {
-			v.SetHook(nil)
+		close(over)
+		troubles.Wait()
+		for _, s := range slots {
+			s.view.SetHook(nil)
 		}
 		time.Sleep(3 * sessionTTL) // paused calls and left-overs settle
 		if got := b.entries("a"); len(got) != 0 {
@@ -183,6 +318,8 @@ func randomStory(t *testing.T, seed uint64) {
 		if ref.grants < clients {
 			t.Errorf("only %d grants", ref.grants)
 		}
-		synctest.Wait()
+		for _, s := range slots {
+			s.close()
+		}
 	})
 }

@@ -1,0 +1,603 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/etcd-modules/modhost/sdk/store"
+	"github.com/etcd-modules/modhost/sdk/store/memory"
+)
+
+// on returns a hook that answers calls of op below prefix with f, others not
+// at all.
+func on(op memory.Op, prefix string, f memory.Fault) memory.Hook {
+	return func(o memory.Op, key string) memory.Fault {
+		if o == op && strings.HasPrefix(key, prefix) {
+			return f
+		}
+		return memory.Fault{}
+	}
+}
+
+func refuseAll(memory.Op, string) memory.Fault {
+	return memory.Fault{Refuse: store.ErrUnavailable}
+}
+
+// An owner that releases and asks again at once meets a mirror that still
+// shows its old entry: it queues again, its new request was not removed.
+func TestQueue_ReleaseAndAskAgain(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		q, view := b.process("p")
+		held := b.acquire(q, b.request("a", "x", Forever)).granted()
+		next := b.acquire(q, b.request("a", "", Forever))
+		lag := make(chan struct{})
+		view.SetHook(on(memory.OpWatch, "q", memory.Fault{Pause: lag}))
+		b.release(q, "a", held)
+		again := b.acquire(q, b.request("a", "x", Forever))
+		again.waiting()
+		close(lag)
+		g := next.granted()
+		again.waiting()
+		b.release(q, "a", g)
+		if g := again.granted(); g.Index <= next.grant.Index {
+			t.Errorf("index %d after %d", g.Index, next.grant.Index)
+		}
+	})
+}
+
+// The same for one that gave up waiting.
+func TestQueue_GiveUpAndAskAgain(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		q, view := b.process("p")
+		held := b.acquire(q, b.request("a", "", Forever)).granted()
+		other := b.acquire(q, b.request("a", "", Forever))
+		c := b.acquire(q, b.request("a", "x", Forever))
+		lag := make(chan struct{})
+		view.SetHook(on(memory.OpWatch, "q", memory.Fault{Pause: lag}))
+		c.cancel()
+		c.failed(context.Canceled)
+		again := b.acquire(q, b.request("a", "x", Forever))
+		again.waiting()
+		close(lag)
+		again.waiting()
+		b.release(q, "a", held)
+		b.release(q, "a", other.granted())
+		again.granted()
+	})
+}
+
+// A request that comes while its owner's place is being given up, and the
+// delete is under way, has not been removed by anybody.
+func TestQueue_JoinsALeavingPlace(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		q, view := b.process("p")
+		held := b.acquire(q, b.request("a", "", Forever)).granted()
+		c := b.acquire(q, b.request("a", "x", Forever))
+		slow := make(chan struct{})
+		view.SetHook(on(memory.OpDelete, "q", memory.Fault{Hold: slow}))
+		c.cancel()
+		c.failed(context.Canceled)
+		again := b.acquire(q, b.request("a", "x", Forever))
+		close(slow)
+		again.waiting()
+		view.SetHook(nil)
+		b.release(q, "a", held)
+		again.granted()
+	})
+}
+
+// A create that took effect long after it was given up leaves an entry that
+// names this process. The next request of that owner takes it, and is woken.
+func TestQueue_TakesItsOwnLateEntry(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, _ := b.process("q")
+		held := b.acquire(p, b.request("a", "", Forever)).granted()
+		late := record{Value: "x"}.with(waiting, time.Minute, []string{"q"})
+		if _, err := b.db.Create(context.Background(), lineDir("a")+"/"+entryID("x", ""), late.encode(), 0); err != nil {
+			t.Fatal(err)
+		}
+		c := b.acquire(q, b.request("a", "x", Forever))
+		c.waiting()
+		b.release(p, "a", held)
+		c.granted()
+	})
+}
+
+// Who does not wait, or has no place to keep, is told of an outage; also on a
+// value that waits here or holds the lock.
+func TestQueue_OutageIsToldToWhoHasNoPlace(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, view := b.process("q")
+		b.acquire(p, b.request("a", "h", Forever)).granted()
+		c := b.acquire(q, b.request("a", "x", Forever))
+		view.SetHook(refuseAll)
+		b.acquire(q, b.request("a", "x", 0)).failed(store.ErrUnavailable)
+		b.acquire(q, b.request("a", "h", Forever)).failed(store.ErrUnavailable)
+		c.waiting()
+	})
+}
+
+// A timeout during an outage must not be answered with who held the lock
+// before it, nor with nobody.
+func TestQueue_TimeoutInAnOutage(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, view := b.process("q")
+		b.acquire(p, b.request("a", "h", Forever)).granted()
+		c := b.acquire(q, b.request("a", "x", 10*time.Second))
+		view.SetHook(func(memory.Op, string) memory.Fault {
+			return memory.Fault{Pause: after(4 * time.Second), Refuse: store.ErrUnavailable}
+		})
+		b.acquire(q, b.request("b", "x", time.Second)).fails(store.ErrUnavailable)
+		c.fails(store.ErrUnavailable)
+	})
+}
+
+func (c *call) fails(want error) { c.t.Helper(); <-c.done; c.failed(want) }
+
+func after(d time.Duration) <-chan struct{} {
+	over := make(chan struct{})
+	time.AfterFunc(d, func() { close(over) })
+	return over
+}
+
+// When every call takes its time to fail, those who come in great number are
+// told in bounded time all the same.
+func TestQueue_OutageIsToldInBoundedTime(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		q, view := b.process("p")
+		view.SetHook(func(memory.Op, string) memory.Fault {
+			return memory.Fault{Pause: after(4 * time.Second), Refuse: store.ErrUnavailable}
+		})
+		var calls []*call
+		for range 50 * maxWorkers {
+			calls = append(calls, b.start(q, b.request("a", "", Forever)))
+		}
+		time.Sleep(10 * time.Second)
+		for _, c := range calls {
+			c.failed(store.ErrUnavailable)
+		}
+	})
+}
+
+// A reload must not cost the requests that went over their clean leaving: the
+// drained process is named by their entries and waits on them no more.
+func TestQueue_HandedOverWaiterLeaves(t *testing.T) {
+	for _, value := range []string{"", "x"} {
+		t.Run("value "+value, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				p, _ := b.process("p")
+				q, err := New(Options{Store: b.db.Sub(""), Session: "old"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				b.acquire(p, b.request("a", "", Forever)).granted()
+				r := b.request("a", value, Forever)
+				c := b.acquire(q, r)
+				next, _ := b.process("next")
+				q.Drain(true)
+				c.failed(ErrHandover)
+				again := b.acquire(next, r)
+				if err := q.Close(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+				again.waiting()
+				again.cancel()
+				again.failed(context.Canceled)
+				if got := b.entries("a"); len(got) != 1 {
+					t.Errorf("left in the line: %+v", got)
+				}
+			})
+		})
+	}
+}
+
+// A client that hung up before the handover leaves nothing, even if its entry
+// was only being deleted then.
+func TestQueue_LeavesDuringHandover(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, view := b.process("q")
+		b.acquire(p, b.request("a", "", Forever)).granted()
+		c := b.acquire(q, b.request("a", "", Forever))
+		gate := make(chan struct{})
+		changed := on(memory.OpDelete, "q", memory.Fault{Pause: gate, Refuse: store.ErrUnavailable})
+		view.SetHook(changed)
+		c.cancel()
+		c.failed(context.Canceled)
+		q.Drain(true)
+		view.SetHook(nil)
+		close(gate)
+		time.Sleep(time.Second)
+		if got := b.entries("a"); len(got) != 1 {
+			t.Errorf("left in the line: %+v", got)
+		}
+	})
+}
+
+// What was handed over is not an orphan, as long as the successor takes.
+func TestQueue_SweepSparesWhatWasHandedOver(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, _ := b.process("q")
+		b.acquire(p, b.request("a", "", Forever)).granted()
+		c := b.acquire(q, b.request("a", "", Forever))
+		q.Drain(true)
+		c.failed(ErrHandover)
+		q.session.suspect()
+		time.Sleep(2 * suspectEvery)
+		if got := b.entries("a"); len(got) != 2 {
+			t.Errorf("line %+v, want the entry that was handed over in it", got)
+		}
+		q.Close(context.Background()) //nolint:errcheck // only for its session to end
+		b.acquire(p, b.request("a", "", 3*sessionTTL)).failedLate()
+	})
+}
+
+// The successor does not give up when a removal fails.
+func TestQueue_SuccessorClearsInTheEnd(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, view := b.process("q")
+		b.acquire(p, b.request("a", "", Forever)).granted()
+		b.acquire(q, b.request("a", "", Forever))
+		b.crash(q, view)
+		_, view = b.process("next", "q")
+		view.SetHook(on(memory.OpDelete, "q", memory.Fault{Refuse: store.ErrUnavailable}))
+		time.Sleep(graceAnonymous + time.Second)
+		view.SetHook(nil)
+		time.Sleep(graceAnonymous)
+		if got := b.entries("a"); len(got) != 1 {
+			t.Errorf("left in the line: %+v", got)
+		}
+	})
+}
+
+// A resumed request that is slow to join keeps its place.
+func TestQueue_SlowlyResumedKeepsItsPlace(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, view := b.process("q")
+		g := b.acquire(p, b.request("a", "", Forever)).granted()
+		r := b.request("a", "", Forever)
+		b.acquire(q, r)
+		place := b.entries("a")[1].entry.Created
+		b.crash(q, view)
+		next, view := b.process("next", "q")
+		slow := make(chan struct{})
+		view.SetHook(on(memory.OpSwap, "q", memory.Fault{Pause: slow}))
+		c := b.acquire(next, r)
+		time.Sleep(graceAnonymous + 2*time.Second)
+		close(slow)
+		view.SetHook(nil)
+		c.waiting()
+		b.release(p, "a", g)
+		if got := c.granted().Index; got != place {
+			t.Errorf("index %d, want the place kept, %d", got, place)
+		}
+	})
+}
+
+// A grant that the process before has brought about, and told to nobody, is
+// taken back when the resumed request can't be told of it either.
+func TestQueue_ResumedGrantIsTakenBack(t *testing.T) {
+	for _, how := range []string{"undelivered", "hung up"} {
+		t.Run(how, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				q, view := b.process("q")
+				r := b.request("a", "", Forever)
+				view.SetHook(on(memory.OpCreate, "q", memory.Fault{Hold: make(chan struct{})}))
+				b.acquire(q, r)
+				b.crash(q, view)
+				next, view := b.process("next", "q")
+				slow := make(chan struct{})
+				view.SetHook(on(memory.OpSwap, "q", memory.Fault{Pause: slow}))
+				c := b.acquire(next, r)
+				if how == "hung up" {
+					c.cancel()
+					c.failed(context.Canceled)
+				}
+				view.SetHook(nil)
+				close(slow)
+				if how != "hung up" {
+					c.granted().Delivered(errors.New("client gone"))
+				}
+				synctest.Wait()
+				if got := b.entries("a"); len(got) != 0 {
+					t.Errorf("left in the line: %+v", got)
+				}
+			})
+		})
+	}
+}
+
+// Whoever clears away the many entries of a dead process keeps its own session
+// up meanwhile.
+func TestQueue_JudgeKeepsItsOwnSession(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, view := b.process("p")
+		q, qview := b.process("q")
+		b.acquire(p, b.request("a", "", Forever)).granted()
+		for range 300 {
+			b.acquire(q, b.request("a", "", Forever))
+		}
+		alive := b.acquire(p, b.request("a", "", Forever))
+		b.crash(q, qview)
+		view.SetHook(func(op memory.Op, key string) memory.Fault {
+			if op == memory.OpDelete {
+				return memory.Fault{Pause: after(100 * time.Millisecond)}
+			}
+			return memory.Fault{}
+		})
+		for n := len(b.entries("a")); n > 2; n = len(b.entries("a")) {
+			time.Sleep(beat)
+			if _, err := b.db.Get(context.Background(), sessionKey("p"), store.Linearizable); err != nil {
+				t.Fatalf("session of the judge: %v, with %d entries left", err, n)
+			}
+			if _, err := p.Renew(context.Background(), "a", Target{Index: b.entries("a")[0].entry.Created}, time.Minute); err != nil {
+				t.Fatal(err)
+			}
+		}
+		alive.waiting()
+	})
+}
+
+// An entry that a living and a dead process share is no reason to look through
+// all lines again and again.
+func TestQueue_NoEndlessSweep(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, view := b.process("p")
+		q, qview := b.process("q")
+		g := b.acquire(p, b.request("a", "", Forever)).granted()
+		b.acquire(q, b.request("a", "x", Forever))
+		c := b.acquire(p, b.request("a", "x", Forever))
+		b.crash(q, qview)
+		time.Sleep(4 * sessionTTL)
+		var lists atomic.Int32
+		view.SetHook(func(op memory.Op, key string) memory.Fault {
+			if op == memory.OpList && key == linesDir {
+				lists.Add(1)
+			}
+			return memory.Fault{}
+		})
+		p.Renew(context.Background(), "a", Target{Index: g.Index}, time.Hour) //nolint:errcheck // seen below
+		time.Sleep(2 * time.Minute)
+		if n := lists.Load(); n > 1 {
+			t.Errorf("%d sweeps in two minutes", n)
+		}
+		c.waiting()
+		c.cancel() // now only the dead one is named
+		time.Sleep(2 * sessionTTL)
+		if got := b.entries("a"); len(got) != 1 {
+			t.Errorf("left in the line: %+v", got)
+		}
+	})
+}
+
+// A process that was cut off for so long that others miss its session writes
+// it again before anything waits on it.
+func TestQueue_WaitsForItsSessionAfterAnOutage(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, view := b.process("q")
+		r := b.request("a", "", Forever)
+		r.TTL = time.Hour
+		g := b.acquire(p, r).granted()
+		b.acquire(p, b.request("a", "", Forever)).waiting() // p judges
+		old := b.acquire(q, b.request("a", "", Forever))
+		view.SetHook(refuseAll)
+		time.Sleep(3 * sessionTTL)
+		heart := make(chan struct{})
+		view.SetHook(func(op memory.Op, key string) memory.Fault {
+			if strings.HasPrefix(key, "s/") && op != memory.OpWatch {
+				return memory.Fault{Pause: heart}
+			}
+			return memory.Fault{}
+		})
+		time.Sleep(beat)
+		c := b.acquire(q, b.request("a", "", Forever))
+		time.Sleep(2500 * time.Millisecond)
+		close(heart)
+		view.SetHook(nil)
+		old.fails(ErrRemoved)
+		time.Sleep(2 * sessionTTL)
+		c.waiting()
+		_ = g
+	})
+}
+
+// The last one to learn of a shared grant must not shorten what the first one
+// has renewed meanwhile and relies on.
+func TestQueue_SharedGrantNeverShortensARenewal(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, view := b.process("q")
+		held := b.acquire(p, b.request("a", "", Forever)).granted()
+		one := b.acquire(p, b.request("a", "x", Forever))
+		two := b.acquire(q, b.request("a", "x", Forever))
+		slow := make(chan struct{})
+		view.SetHook(func(op memory.Op, key string) memory.Fault {
+			if strings.HasPrefix(key, "q/") && (op == memory.OpSwap || op == memory.OpRenew) {
+				return memory.Fault{Pause: slow}
+			}
+			return memory.Fault{}
+		})
+		b.release(p, "a", held)
+		one.granted()
+		sent := time.Now()
+		g, err := p.Renew(context.Background(), "a", Target{Value: "x"}, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		valid := sent.Add(g.ValidFor(sent))
+		close(slow)
+		two.granted()
+		time.Sleep(time.Until(valid))
+		if got := b.entries("a"); len(got) != 1 {
+			t.Errorf("line %+v at the end of the renewal, want the holder", got)
+		}
+	})
+}
+
+// Of two entries created held at the same moment the later one does not hold
+// the lock, and a renewal must not say so.
+func TestQueue_RenewalOfARacingCreate(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, pview := b.process("p")
+		q, qview := b.process("q")
+		gate := make(chan struct{})
+		hook := on(memory.OpCreate, "q", memory.Fault{Pause: gate})
+		pview.SetHook(hook)
+		qview.SetHook(hook)
+		one := b.acquire(p, b.request("a", "x", Forever))
+		two := b.acquire(q, b.request("a", "y", Forever))
+		slow := make(chan struct{})
+		look := on(memory.OpList, "q", memory.Fault{Pause: slow})
+		qview.SetHook(look) // q does not learn that p was earlier
+		pview.SetHook(look)
+		close(gate)
+		synctest.Wait()
+		line := b.entries("a")
+		if len(line) != 2 || line[1].rec.State != held {
+			t.Fatalf("line %+v, want two held", line)
+		}
+		other, _ := b.process("other")
+		for _, target := range []Target{{Value: line[1].rec.Value}, {Index: line[1].entry.Created}} {
+			if g, err := other.Renew(context.Background(), "a", target, time.Minute); g != nil || !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("Renew(%v) = %+v, %v, with index %d ahead", target, g, err, line[0].entry.Created)
+			}
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if g, err := other.Renew(context.Background(), "a", Target{Index: line[1].entry.Created}, 5*time.Second); g != nil || err != nil {
+				t.Errorf("Renew = %+v, %v, want it to find a waiter", g, err)
+			}
+		}()
+		synctest.Wait()
+		pview.SetHook(nil)
+		qview.SetHook(nil)
+		close(slow)
+		<-done
+		if line[0].rec.Value != "x" {
+			one, two = two, one
+		}
+		b.release(p, "a", one.granted())
+		if got := two.granted().TTL; got != 5*time.Second {
+			t.Errorf("granted with TTL %v, want the renewed 5s", got)
+		}
+	})
+}
+
+// A try that is refused leaves nothing behind, not even its TTL.
+func TestQueue_RefusedTryChangesNothing(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		q, _ := b.process("p")
+		held := b.acquire(q, b.request("a", "", Forever)).granted()
+		c := b.acquire(q, b.request("a", "x", Forever))
+		before := b.db.Writes()
+		try := b.request("a", "x", 0)
+		try.TTL = 5 * time.Second
+		b.acquire(q, try).failedLate()
+		if n := b.db.Writes() - before; n != 0 {
+			t.Errorf("%d writes", n)
+		}
+		b.release(q, "a", held)
+		if got := c.granted().TTL; got != time.Minute {
+			t.Errorf("granted with TTL %v, want 1m", got)
+		}
+	})
+}
+
+// Requests that never wait find a line that only the dead stand in. They have
+// no mirror that would be judged, and get the lock all the same.
+func TestQueue_TriesClearWhatIsLeftOver(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, view := b.process("q")
+		held := b.acquire(p, b.request("a", "", Forever)).granted()
+		b.acquire(q, b.request("a", "", Forever))
+		b.crash(q, view)
+		time.Sleep(3 * sessionTTL) // nobody cares
+		b.release(p, "a", held)
+		b.acquire(p, b.request("a", "", 0)).failedLate()
+		time.Sleep(3 * sessionTTL)
+		b.acquire(p, b.request("a", "", 0)).granted()
+	})
+}
+
+// To say who holds a lock takes one key, however many wait for it here.
+func TestQueue_LongLinesAreNotListed(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		q, view := b.process("p")
+		g := b.acquire(q, b.request("a", "h", Forever)).granted()
+		for i := range 100 {
+			b.acquire(q, b.request("a", fmt.Sprint(i), Forever))
+		}
+		view.SetHook(on(memory.OpList, linesDir, memory.Fault{Refuse: errors.New("listed")}))
+		s, err := q.Status(context.Background(), "a")
+		if err != nil || !s.Held || s.Index != g.Index || s.Value != "h" || s.Waiting != 100 || s.Remaining != time.Minute {
+			t.Errorf("Status = %+v, %v", s, err)
+		}
+		b.acquire(q, b.request("a", "", 0)).failedLate()
+		b.acquire(q, b.request("a", "99", 0)).failedLate()
+		b.acquire(q, b.request("a", "h", 0)).granted()
+		b.release(q, "a", g)
+		if s, err := q.Status(context.Background(), "a"); err != nil || !s.Held || s.Value != "0" || s.Waiting != 99 {
+			t.Errorf("Status = %+v, %v", s, err)
+		}
+	})
+}
+
+// A repeat renews a grant that others brought about and were told of. It must
+// not count as its own when the reply of the renewal was lost.
+func TestQueue_LostRenewalReleasesNothing(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, view := b.process("q")
+		g := b.acquire(p, b.request("a", "x", Forever)).granted()
+		g.Delivered(nil)
+		view.SetHook(on(memory.OpSwap, "q", memory.Fault{Lose: store.ErrUnavailable}))
+		b.acquire(q, b.request("a", "x", Forever)).failed(store.ErrUnavailable)
+		view.SetHook(nil)
+		time.Sleep(5 * time.Second)
+		if s, err := p.Status(context.Background(), "a"); err != nil || s.Index != g.Index {
+			t.Errorf("Status = %+v, %v, want index %d held", s, err, g.Index)
+		}
+	})
+}
+
+// A heartbeat that a held-up watch shows late proves no contact: what it shows
+// of other sessions is as old.
+func TestQueue_OldHeartbeatJudgesNobody(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		q, _ := b.process("p")
+		b.acquire(q, b.request("a", "", Forever)).granted()
+		b.acquire(q, b.request("a", "", Forever)).waiting() // for the session to be up
+		time.Sleep(time.Minute)
+		const gone = "x"
+		s := q.session
+		for _, age := range []time.Duration{0, 2 * sessionTTL} {
+			sent := time.Now().Add(-age)
+			s.mu.Lock()
+			s.seen = time.Now().Add(-2 * sessionTTL)
+			s.since[sessionKey(gone)] = time.Now().Add(-2 * sessionTTL)
+			rev := s.rev
+			s.mu.Unlock()
+			s.apply(context.Background(), []store.Event{{Type: store.EventPut, Revision: rev + 1, Entry: store.Entry{
+				Key: s.key, Value: fmt.Sprint("nonce ", int64(sent.Sub(s.born))),
+			}}})
+			if got, want := s.dead(gone, 1), age == 0; got != want {
+				t.Errorf("with a heartbeat sent %v ago: dead = %v, want %v", age, got, want)
+			}
+		}
+	})
+}
