@@ -27,6 +27,8 @@ type crowd struct {
 	time    time.Duration // for which clients begin new rounds
 	calm    bool          // no hang-ups, time-outs, shared values, deletions, expiries
 	broken  bool          // answers may be wrong: that is the checker's to find
+
+	deletions sync.WaitGroup // under way
 }
 
 func (c *crowd) errorf(format string, args ...any) {
@@ -52,6 +54,7 @@ func (c *crowd) run(seed uint64) {
 		})
 	}
 	wg.Wait()
+	c.deletions.Wait()
 }
 
 // round is one client's attempt at the lock.
@@ -74,7 +77,12 @@ func (c *crowd) round(id, round int, rnd *rand.Rand) {
 			time.AfterFunc(time.Duration(rnd.IntN(500))*time.Millisecond, cancel)
 		case n < 40: // its entry is deleted by its value, waiting or not
 			parameters = append(parameters, "value", owner)
-			time.AfterFunc(time.Duration(rnd.IntN(1500))*time.Millisecond, func() { c.delete(id, owner, rnd.Uint64()) })
+			address := c.lock(rnd)
+			c.deletions.Add(1)
+			time.AfterFunc(time.Duration(rnd.IntN(1500))*time.Millisecond, func() {
+				defer c.deletions.Done()
+				c.delete(id, owner, address)
+			})
 		case n < 41: // is never heard of again
 			ttl, expires = 1, true
 		}
@@ -132,9 +140,7 @@ func (c *crowd) release(id int, token uint64, field, what, address string) {
 }
 
 // delete removes the entry of a value whose token is learnt from the line.
-func (c *crowd) delete(id int, value string, seed uint64) {
-	rnd := rand.New(rand.NewPCG(seed, 0))
-	address := c.lock(rnd)
+func (c *crowd) delete(id int, value, address string) {
 	call := c.history.Now()
 	r, err := send(context.Background(), c.http, http.MethodDelete, address, "value", value)
 	if err != nil || r.status != http.StatusOK {

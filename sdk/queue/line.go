@@ -216,7 +216,9 @@ func (l *line) apply(ev store.Event) {
 	i, found := l.find(ev.Entry.Created)
 	if ev.Type == store.EventPut {
 		if found {
-			l.items[i] = it
+			if it.entry.Modified > l.items[i].entry.Modified { // else it was noted before
+				l.items[i] = it
+			}
 		} else {
 			l.items = slices.Insert(l.items, i, it)
 		}
@@ -236,6 +238,15 @@ func (l *line) apply(ev store.Event) {
 		}
 	}
 	l.wake(it.id)
+}
+
+// note brings a write of this process into the mirror before the watch does:
+// a release that follows at once would else be conditional on the state before,
+// and fail at the price of a raft entry. Called with the queue's mutex held.
+func (l *line) note(e store.Entry) {
+	if i, found := l.find(e.Created); found && e.Modified > l.items[i].entry.Modified {
+		l.items[i] = decode(e, time.Now())
+	}
 }
 
 func (l *line) wake(id string) {

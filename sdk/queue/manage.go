@@ -72,7 +72,10 @@ func (q *Queue) Renew(ctx context.Context, name string, t Target, ttl time.Durat
 		if it.rec.State == waiting {
 			next := it.rec
 			next.TTL = int64(ttl / time.Second)
-			_, err := q.store.Swap(ctx, it.entry, next.encode(), 0)
+			e, err := q.store.Swap(ctx, it.entry, next.encode(), 0)
+			if err == nil {
+				q.note(name, e)
+			}
 			return err
 		}
 		first, err := q.isFirst(ctx, name, it.entry)
@@ -87,13 +90,23 @@ func (q *Queue) Renew(ctx context.Context, name string, t Target, ttl time.Durat
 			return ctx.Err()
 		}
 		start := time.Now()
-		_, err = q.store.Renew(ctx, it.entry, ttl)
+		e, err := q.store.Renew(ctx, it.entry, ttl)
 		if err == nil {
+			q.note(name, e)
 			g = &Grant{Index: it.entry.Created, Value: it.rec.Value, TTL: ttl, start: start}
 		}
 		return err
 	})
 	return g, err
+}
+
+// note lets a mirror of the line know what was written.
+func (q *Queue) note(name string, e store.Entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if l := q.lines[lineDir(name)]; l != nil {
+		l.note(e)
+	}
 }
 
 // unsettled is how long Renew waits for an entry that was created held, but

@@ -367,10 +367,12 @@ func (p *place) others() []string {
 	})
 }
 
-// written notes that the TTL asked for has reached the store.
+// written notes that the entry as it is, and with it the TTL asked for, is in
+// the store.
 func (p *place) written(ttl time.Duration) {
 	p.l.q.mu.Lock()
 	defer p.l.q.mu.Unlock()
+	p.l.note(p.entry)
 	if p.ttl == ttl {
 		p.unwritten = false
 	}

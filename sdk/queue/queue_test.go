@@ -201,6 +201,34 @@ func TestQueue_ContendedCostsThreeWrites(t *testing.T) {
 	})
 }
 
+func TestQueue_ReleaseBeforeTheWatchCostsOneWrite(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, view := b.process("p")
+		q, _ := b.process("q")
+		holder := b.acquire(q, b.request("a", "", Forever)).granted()
+		next := b.acquire(p, b.request("a", "", Forever))
+		b.acquire(p, b.request("a", "", Forever)).waiting()
+		b.release(q, "a", holder)
+		blind := make(chan struct{})
+		defer close(blind)
+		view.SetHook(func(op memory.Op, _ string) memory.Fault {
+			if op == memory.OpWatch {
+				return memory.Fault{Pause: blind}
+			}
+			return memory.Fault{}
+		})
+		g := next.granted()
+		if _, err := p.Renew(context.Background(), "a", Target{Index: g.Index}, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		before := b.db.Writes()
+		b.release(p, "a", g)
+		if got := b.db.Writes() - before; got != 1 {
+			t.Errorf("%d writes, want 1", got)
+		}
+	})
+}
+
 func TestQueue_FirstComeFirstServed(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		p, _ := b.process("p")
