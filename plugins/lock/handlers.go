@@ -72,7 +72,7 @@ func (m *module) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, queue.ErrDraining):
 		answer = sdk.NewError(sdk.CodeDraining, "the lock module is ending, and your place in the line is given up; repeat the request")
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
-		answer = sdk.NewError(sdk.CodeStoreUnavailable, "etcd does not answer, so nothing is known about the lock; repeat the request")
+		answer = sdk.NewError(sdk.CodeStoreUnavailable, fmt.Sprintf("nothing can be said of the lock: %v; repeat the request", err))
 		m.log.Warn("store unavailable", "request_id", sdk.RequestOf(r).RequestID(), "error", err)
 	default:
 		answer = sdk.NewError(sdk.CodeInternal, "the lock module failed; its log says why")
@@ -98,7 +98,7 @@ func describe(e *queue.NotObtainedError, now time.Time) string {
 	if e.Position > 0 {
 		return text + fmt.Sprintf("; your place in the line was %d of %d", e.Position, s.Waiting)
 	}
-	return text + fmt.Sprintf("; %d waiting", s.Waiting)
+	return text + fmt.Sprintf("; your place in the line would have been %d", s.Waiting+1)
 }
 
 // acquire is POST: wait for the lock, or renew it for the value that holds it.

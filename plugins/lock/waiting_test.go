@@ -1,0 +1,487 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/etcd-modules/modhost/sdk"
+	"github.com/etcd-modules/modhost/sdk/store"
+	"github.com/etcd-modules/modhost/sdk/store/memory"
+)
+
+func marshal(t testing.TB, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestLock_FirstComeFirstServed(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *client) {
+		last := c.do("POST", "/a?ttl=60").index(t)
+		var line []*call
+		for i := range 20 {
+			line = append(line, c.begin("POST", fmt.Sprintf("/a?ttl=60&value=%d", i)))
+		}
+		for i, p := range line {
+			for _, later := range line[i:] {
+				if !later.waits() {
+					t.Fatalf("waiter before its turn: %v", later.end())
+				}
+			}
+			c.do("DELETE", fmt.Sprintf("/a?index=%d", last)).expect(t, 200, "")
+			next := p.end().index(t)
+			if next <= last {
+				t.Fatalf("index %d after %d", next, last)
+			}
+			c.do("GET", "/a").expect(t, 200, strconv.Itoa(i))
+			last = next
+		}
+	})
+}
+
+// A waiter waits for as long as its client does, and X-Lock-Valid-For is
+// counted from when it came.
+func TestLock_WaitsForHours(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *client) {
+		const ttl = 5 * time.Hour
+		c.do("POST", fmt.Sprintf("/a?ttl=%d", ttl/time.Second)).index(t)
+		p := c.begin("POST", "/a?ttl=60&timeout=31536000")
+		time.Sleep(ttl - time.Millisecond)
+		if !p.waits() {
+			t.Fatalf("answer %v", p.end())
+		}
+		r := p.end()
+		r.index(t)
+		validFor, err := strconv.ParseFloat(r.header.Get("X-Lock-Valid-For"), 64)
+		if want := ttl.Seconds() + 59.84; r.took != ttl || err != nil || validFor != want {
+			t.Errorf("answer %v, valid for %v, want %v", r, validFor, want)
+		}
+		// What it promised is true to the last moment.
+		time.Sleep(time.Duration(validFor*float64(time.Second)) - r.took)
+		if r := c.do("GET", "/a"); r.header.Get("X-Lock-State") != "held" {
+			t.Errorf("state %v", r.header)
+		}
+		time.Sleep(160 * time.Millisecond)
+		if r := c.do("GET", "/a"); r.header.Get("X-Lock-State") != "free" {
+			t.Errorf("state %v", r.header)
+		}
+	})
+}
+
+func TestLock_TimeoutIsOver(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *client) {
+		c.do("POST", "/a?ttl=60").index(t)
+		p := c.begin("POST", "/a?ttl=60&timeout=61")
+		q := c.begin("POST", "/a?ttl=60&timeout=119")
+		p.end().index(t)
+		r := q.end()
+		r.expect(t, 423, "700")
+		if _, cause := r.failure(t); !strings.Contains(cause, "1s of its ttl left; your place in the line was 1 of 1") || r.took != 119*time.Second {
+			t.Errorf("answer %v", r)
+		}
+		c.lineLength(t, 1)
+	})
+}
+
+// All sessions of one value are told the same index at the same moment.
+func TestLock_SharedValue(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *client) {
+		holder := c.do("POST", "/a?ttl=60").index(t)
+		var same []*call
+		for range 5 {
+			same = append(same, c.begin("POST", "/a?ttl=60&value=x"))
+			time.Sleep(time.Second)
+		}
+		other := c.begin("POST", "/a?ttl=60&value=y")
+		c.lineLength(t, 3)
+		same[4].hangUp()
+		synctest.Wait()
+		c.lineLength(t, 3)
+		c.do("DELETE", fmt.Sprintf("/a?index=%d", holder))
+		index := same[0].end().index(t)
+		for i, p := range same[1:4] {
+			if r := p.end(); r.index(t) != index || r.took != time.Duration(4-i)*time.Second {
+				t.Errorf("session %d: %v, want index %d at the same moment", i+1, r, index)
+			}
+		}
+		if !other.waits() {
+			t.Errorf("two values hold at once: %v", other.end())
+		}
+		c.do("DELETE", "/a?value=x")
+		other.end().index(t)
+	})
+}
+
+func TestLock_ClientHangsUp(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		target string
+		shared bool
+	}{
+		{"anonymous", "/a?ttl=60", false},
+		{"with a value", "/a?ttl=60&value=x", false},
+		{"with a time-out", "/a?ttl=60&timeout=50", false},
+		{"shared", "/a?ttl=60&value=x", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, c *client) {
+				holder := c.do("POST", "/a?ttl=600").index(t)
+				gone := c.begin("POST", tt.target)
+				behind := c.begin("POST", "/a?ttl=60&value=y")
+				want := 2
+				if tt.shared {
+					c.begin("POST", tt.target)
+					want = 3
+				}
+				gone.hangUp()
+				synctest.Wait() // not even a second
+				c.lineLength(t, want)
+				c.do("DELETE", fmt.Sprintf("/a?index=%d", holder))
+				if behind.waits() != tt.shared {
+					t.Error("the one behind waits for who is gone, or goes ahead of who stays")
+				}
+			})
+		})
+	}
+}
+
+// The client hangs up while the write that grants is under way.
+func TestLock_ClientHangsUpDuringGrant(t *testing.T) {
+	for name, wait := range map[string]bool{"on a free lock": false, "in the line": true} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, c *client) {
+				var holder store.Revision
+				if wait {
+					holder = c.do("POST", "/a?ttl=60").index(t)
+				}
+				applied := make(chan struct{})
+				hold := func() {
+					c.hook(func(op memory.Op, key string) memory.Fault {
+						if strings.HasPrefix(key, "q/") && (op == memory.OpCreate || op == memory.OpSwap) {
+							return memory.Fault{Hold: applied}
+						}
+						return memory.Fault{}
+					})
+				}
+				if !wait {
+					hold()
+				}
+				p := c.begin("POST", "/a?ttl=600")
+				if wait {
+					hold()
+					c.do("DELETE", fmt.Sprintf("/a?index=%d", holder))
+				}
+				synctest.Wait()
+				c.lineLength(t, 1)
+				if c.do("GET", "/a").header.Get("X-Lock-State") != "held" {
+					t.Fatal("not granted")
+				}
+				p.hangUp()
+				synctest.Wait()
+				close(applied)
+				synctest.Wait()
+				c.lineLength(t, 0)
+			})
+		})
+	}
+}
+
+// unflushed is an answer that does not reach the client's connection.
+type unflushed struct{ *httptest.ResponseRecorder }
+
+func (unflushed) FlushError() error { return errors.New("connection reset by peer") }
+
+// unwritten is one whose connection fails earlier, or a handler's defect.
+type unwritten struct{ unflushed }
+
+func (unwritten) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+// direct makes the module without host and wire.
+func direct(t *testing.T) (http.Handler, *memory.Store) {
+	t.Helper()
+	s := memory.New()
+	h, err := New(Config{}, &sdk.Env{Store: s.Sub(""), Logger: hclog.NewNullLogger(), ProcessID: "p"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.(interface{ Close(context.Context) error }).Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return h, s
+}
+
+func entriesOf(t *testing.T, s store.Store) int {
+	t.Helper()
+	list, err := s.List(context.Background(), "q", store.Linearizable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list.Entries)
+}
+
+// A grant that reached nobody does not stay; one that somebody else may rely
+// on does.
+func TestLock_UndeliveredGrant(t *testing.T) {
+	for name, lost := range map[string]func(*httptest.ResponseRecorder) http.ResponseWriter{
+		"not flushed": func(r *httptest.ResponseRecorder) http.ResponseWriter { return unflushed{r} },
+		"not written": func(r *httptest.ResponseRecorder) http.ResponseWriter { return unwritten{unflushed{r}} },
+	} {
+		post := func(h http.Handler, target string, delivered bool) {
+			rec := httptest.NewRecorder()
+			var w http.ResponseWriter = rec
+			if !delivered {
+				w = lost(rec)
+			}
+			h.ServeHTTP(w, httptest.NewRequest("POST", target, nil))
+		}
+		for _, tt := range []struct {
+			name  string
+			story func(t *testing.T, h http.Handler, s *memory.Store) (left int)
+		}{
+			{"a new one is released", func(t *testing.T, h http.Handler, s *memory.Store) int {
+				post(h, "/a?ttl=60", false)
+				return 0
+			}},
+			{"delivered, it stays", func(t *testing.T, h http.Handler, s *memory.Store) int {
+				post(h, "/a?ttl=60", true)
+				return 1
+			}},
+			{"a repeat's failure takes nothing", func(t *testing.T, h http.Handler, s *memory.Store) int {
+				post(h, "/a?ttl=60&value=x", true)
+				post(h, "/a?ttl=60&value=x", false)
+				return 1
+			}},
+			{"a waiter's is released", func(t *testing.T, h http.Handler, s *memory.Store) int {
+				post(h, "/a?ttl=1", true)
+				post(h, "/a?ttl=60", false)
+				return 0
+			}},
+			{"one of two is told", func(t *testing.T, h http.Handler, s *memory.Store) int {
+				post(h, "/a?ttl=1", true)
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					post(h, "/a?ttl=60&value=x", true)
+				}()
+				post(h, "/a?ttl=60&value=x", false)
+				<-done
+				return 1
+			}},
+			{"renewed meanwhile, it stays", func(t *testing.T, h http.Handler, s *memory.Store) int {
+				var once atomic.Bool
+				s.SetHook(nil)
+				w := &meanwhile{unflushed{httptest.NewRecorder()}, func() {
+					if once.CompareAndSwap(false, true) {
+						rec := httptest.NewRecorder()
+						h.ServeHTTP(rec, httptest.NewRequest("PUT", "/a?ttl=60&value=x", nil))
+						if rec.Code != 200 {
+							t.Errorf("renewal: %d", rec.Code)
+						}
+					}
+				}}
+				h.ServeHTTP(w, httptest.NewRequest("POST", "/a?ttl=60&value=x", nil))
+				synctest.Wait()
+				return 1
+			}},
+		} {
+			t.Run(name+", "+tt.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					h, s := direct(t)
+					left := tt.story(t, h, s)
+					synctest.Wait()
+					if n := entriesOf(t, s); n != left {
+						t.Errorf("%d entries left, want %d", n, left)
+					}
+				})
+			})
+		}
+	}
+}
+
+// meanwhile has something else happen before a flush fails.
+type meanwhile struct {
+	unflushed
+	do func()
+}
+
+func (m *meanwhile) FlushError() error {
+	m.do()
+	return m.unflushed.FlushError()
+}
+
+func TestLock_DrainStop(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *client) {
+		s := setStage(t, c)
+		anonymous := c.begin("POST", "/held?ttl=60")
+		c.Drain(sdk.DrainStop)
+		for _, p := range []*call{s.waiting, anonymous, c.begin("POST", "/held?ttl=60"), c.begin("POST", "/free?ttl=60")} {
+			r := p.end()
+			r.expect(t, 503, "703")
+			if after := r.header.Get("Retry-After"); after != "1" {
+				t.Errorf("%v: Retry-After %q, want 1", r, after)
+			}
+		}
+		synctest.Wait()
+		c.lineLength(t, 1) // the grant stays
+		c.do("GET", "/held").expect(t, 200, "bar")
+		c.do("PUT", "/held?ttl=60&value=bar").expect(t, 200, "")
+		c.do("DELETE", "/held?value=bar").expect(t, 200, "")
+	})
+}
+
+// A process that is replaced loses no place in the line.
+func TestLock_ReplacedKeepsPlaces(t *testing.T) {
+	for name, change := range map[string]func(c *client){
+		"once": func(c *client) { c.Replace() },
+		"twice": func(c *client) {
+			c.Replace()
+			time.Sleep(time.Minute)
+			c.Replace()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, c *client) {
+				holder := c.do("POST", "/a?ttl=3600").index(t)
+				calls := []*call{
+					c.begin("POST", "/a?ttl=60"), c.begin("POST", "/a?ttl=60&value=x"), c.begin("POST", "/a?ttl=60&timeout=3000"), c.begin("POST", "/a?ttl=60&value=y"),
+				}
+				var want []store.Revision
+				for _, e := range c.entries("q")[1:] {
+					want = append(want, e.Created)
+				}
+				time.Sleep(time.Minute)
+				change(c)
+				time.Sleep(time.Minute)
+				c.do("DELETE", fmt.Sprintf("/a?index=%d", holder)).expect(t, 200, "")
+				for i, p := range calls {
+					r := p.end()
+					if got := r.index(t); got != want[i] {
+						t.Errorf("waiter %d has index %d, want %d as before", i, got, want[i])
+					}
+					if validFor, err := strconv.ParseFloat(r.header.Get("X-Lock-Valid-For"), 64); err != nil || validFor != r.took.Seconds()+59.84 {
+						t.Errorf("waiter %d: valid for %v after %v, want 59.84 s more", i, validFor, r.took)
+					}
+					c.do("DELETE", fmt.Sprintf("/a?index=%d", r.index(t))).expect(t, 200, "")
+				}
+				c.lineLength(t, 0)
+			})
+		})
+	}
+}
+
+// The time-out goes on where it was in the process before.
+func TestLock_TimeoutSpansProcesses(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *client) {
+		c.do("POST", "/a?ttl=3600").index(t)
+		p := c.begin("POST", "/a?ttl=60&timeout=100")
+		time.Sleep(time.Minute)
+		c.Replace()
+		r := p.end()
+		r.expect(t, 423, "700")
+		if r.took != 100*time.Second {
+			t.Errorf("answered after %v, want 1m40s", r.took)
+		}
+		c.lineLength(t, 1)
+	})
+}
+
+func TestLock_StoreUnavailable(t *testing.T) {
+	// The store gives up after three seconds, as drivers do at the latest.
+	down := func(memory.Op, string) memory.Fault {
+		after := make(chan struct{})
+		time.AfterFunc(3*time.Second, func() { close(after) })
+		return memory.Fault{Pause: after, Refuse: store.ErrUnavailable}
+	}
+	for _, call := range []string{
+		"POST /free?ttl=60", "POST /free?ttl=60&timeout=0", "POST /free?ttl=60&value=x&timeout=60", "POST /held?ttl=60", "POST /held?ttl=60&timeout=0", "POST /held?ttl=60&value=bar",
+		"PUT /held?ttl=60&index=HOLDER", "PUT /held?ttl=60&value=bar", "PUT /free?ttl=60&value=bar", "PUT /held?ttl=60&value=next",
+		"GET /held", "GET /held?field=index", "GET /free", "HEAD /held", "DELETE /held?index=HOLDER", "DELETE /held?value=bar", "DELETE /free?value=bar",
+	} {
+		t.Run(call, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, c *client) {
+				s := setStage(t, c)
+				c.hook(down)
+				method, target, _ := strings.Cut(s.fill(call), " ")
+				r := c.do(method, target)
+				if method == "HEAD" {
+					r.body = ""
+				} else {
+					r.expect(t, 503, "702")
+				}
+				if r.status != 503 || r.took > 5*time.Second || r.header.Get("Retry-After") != "1" || r.header.Get("X-Lock-State") != "" {
+					t.Errorf("answer %v, %v; want 503 within 5s", r, r.header)
+				}
+				if !s.waiting.waits() {
+					t.Errorf("the waiter lost its place: %v", s.waiting.end())
+				}
+				c.hook(nil)
+				if r := s.waiting.end(); r.index(t) != s.waiter {
+					t.Errorf("the waiter's answer %v, want %d", r, s.waiter)
+				}
+			})
+		})
+	}
+}
+
+// X-Lock-Valid-For never outlives what the store keeps, however slow it is.
+func TestLock_SlowStore(t *testing.T) {
+	for _, tt := range []struct {
+		slow, ttl time.Duration
+		status    int
+	}{
+		{0, 2 * time.Second, 200},
+		{500 * time.Millisecond, 2 * time.Second, 200},
+		{1500 * time.Millisecond, 2 * time.Second, 200}, // renewed before it is told
+		{3 * time.Second, 2 * time.Second, 410},
+		{40 * time.Second, time.Minute, 200},
+	} {
+		t.Run(fmt.Sprint(tt.slow), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, c *client) {
+				c.hook(func(op memory.Op, key string) memory.Fault {
+					if op != memory.OpCreate || tt.slow == 0 {
+						return memory.Fault{}
+					}
+					late := make(chan struct{})
+					time.AfterFunc(tt.slow, func() { close(late) })
+					return memory.Fault{Hold: late}
+				})
+				sent := time.Now()
+				r := c.do("POST", fmt.Sprintf("/a?ttl=%d", tt.ttl/time.Second))
+				if r.status != tt.status {
+					t.Fatalf("answer %v, want %d", r, tt.status)
+				}
+				if r.status != 200 {
+					r.expect(t, 410, "701")
+					c.lineLength(t, 0)
+					return
+				}
+				seconds, err := strconv.ParseFloat(r.header.Get("X-Lock-Valid-For"), 64)
+				validFor := time.Duration(seconds * float64(time.Second))
+				if err != nil || validFor-time.Since(sent) < tt.ttl/2-time.Second/4 {
+					t.Errorf("valid for %v, of which %v are over", validFor, time.Since(sent))
+				}
+				time.Sleep(validFor - time.Since(sent))
+				if c.do("GET", "/a").header.Get("X-Lock-State") != "held" {
+					t.Errorf("free after %v, valid for %v", time.Since(sent), validFor)
+				}
+			})
+		})
+	}
+}
