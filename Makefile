@@ -8,7 +8,10 @@ LDFLAGS := $(if $(VERSION),-ldflags "-X main.stamped=$(VERSION)")
 # Pinned here and not in go.mod: no user of the packages needs it.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: build run test lint proto clean test-tools
+# How long make fuzz tries each target.
+FUZZTIME ?= 30s
+
+.PHONY: build run test lint fuzz proto clean test-tools
 
 build:
 	go build $(LDFLAGS) -o bin/modhost ./host/cmd/modhost
@@ -24,6 +27,10 @@ lint:
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not formatted, run gofmt -w on:"; echo "$$files"; exit 1; fi
 	go vet ./...
 	go run $(STATICCHECK) ./...
+
+fuzz:
+	go test -run '^$$' -fuzz FuzzLoad -fuzztime $(FUZZTIME) ./host/config
+	go test -run '^$$' -fuzz FuzzLock -fuzztime $(FUZZTIME) ./plugins/lock
 
 # What the tests need beside Go: curl drives the documented calls, the race
 # detector needs cgo and with it a C compiler. Debian as root gets what is
