@@ -8,7 +8,7 @@ import (
 
 // A response is the ResponseWriter of one request together with what the
 // log is going to say about it. Everything that net/http's own can do
-// beyond Write is reached through Unwrap, by http.NewResponseController.
+// beyond Write and Flush is reached through Unwrap, by http.NewResponseController.
 type response struct {
 	http.ResponseWriter
 	arrival supervisor.Arrival
@@ -21,7 +21,8 @@ type response struct {
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // WriteHeader passes the head on. The request id in it is ours, whatever the
-// module has put there.
+// module has put there. It is not set before: a header map is a third of a
+// KiB, which thousands of waiting requests need not have.
 func (w *response) WriteHeader(status int) {
 	w.Header().Set(requestIDHeader, w.arrival.RequestID)
 	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
@@ -38,4 +39,13 @@ func (w *response) Write(p []byte) (int, error) {
 	n, err := w.ResponseWriter.Write(p)
 	w.bytes += int64(n)
 	return n, err
+}
+
+// FlushError is for http.ResponseController, which would flush a head past
+// WriteHeader.
+func (w *response) FlushError() error {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
 }

@@ -71,7 +71,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ResponseWriter: w,
 		arrival:        supervisor.Arrival{RequestID: rand.Text(), Received: time.Now()},
 	}
-	w.Header().Set(requestIDHeader, res.arrival.RequestID)
 	defer s.finish(res, r)
 	s.route(res, r)
 }
@@ -86,6 +85,9 @@ func (s *Server) finish(res *response, r *http.Request) {
 			wire.WriteError(res, wire.NewError(wire.CodeInternal, "a defect of the host; its log says more under this request id"))
 			cause = nil
 		}
+	}
+	if cause == nil && res.status == 0 { // net/http would answer, without the request id
+		res.WriteHeader(http.StatusOK)
 	}
 	if s.logger.IsDebug() {
 		s.logger.Debug("request", "method", r.Method, "path", r.URL.EscapedPath(), "status", res.status, "bytes", res.bytes,

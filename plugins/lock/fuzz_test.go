@@ -39,7 +39,7 @@ func FuzzLock(f *testing.F) {
 	f.Add("PUT", "/%zz", "index=1;ttl=2", "multipart/form-data", ";;,q=2", "\xff\x00")
 	f.Add("GET", "", "field=<html>", "text/html", "text/html", "<html>")
 	f.Add("POST", "/caf\xe9", "ttl=60&value=\xff", "", "\x90", "") // not UTF-8
-	f.Add("POST", "/held", "ttl=60", "", "", "") // waits
+	f.Add("POST", "/held", "ttl=60", "", "", "")                   // waits
 
 	f.Fuzz(func(t *testing.T, method, path, query, kind, accept, body string) {
 		if len(path)+len(query) > 64<<10 || len(body) > 256<<10 {
@@ -93,14 +93,14 @@ func FuzzLock(f *testing.F) {
 }
 
 // watchKeys notes the keys and directories that the module uses from now on,
-// but for the sessions.
+// but for the sessions and what concerns all locks, which comes by time.
 func watchKeys(c *client) (touched func() map[string]bool) {
 	var mu sync.Mutex
 	keys := make(map[string]bool)
 	c.hook(func(_ memory.Op, key string) memory.Fault {
 		mu.Lock()
 		defer mu.Unlock()
-		if keys != nil && key != "s" && !strings.HasPrefix(key, "s/") {
+		if keys != nil && key != "q" && key != "s" && !strings.HasPrefix(key, "s/") {
 			keys[key] = true
 		}
 		return memory.Fault{}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
@@ -252,7 +253,7 @@ func (q *Request) flush(a *attempt, seq uint64) error {
 	}
 	result := &wirepb.FlushResult{Seq: seq}
 	if err != nil {
-		result.Error = err.Error()
+		result.Error = strings.ToValidUTF8(err.Error(), "?")
 	}
 	a.send(&wirepb.ServeRequest{Frame: &wirepb.ServeRequest_Flushed{Flushed: result}}) //nolint:errcheck // Recv knows why
 	return nil

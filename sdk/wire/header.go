@@ -4,13 +4,15 @@ import (
 	"net/http"
 	"net/textproto"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/etcd-modules/modhost/sdk/wire/wirepb"
 )
 
 // headersOf puts h on the wire, without what concerns one connection only
 // (RFC 9110, 7.6.1) and without the pseudo headers of [http.TrailerPrefix]. A
-// name without values is kept: it tells net/http not to add that header.
+// name without values is kept: it tells net/http not to add that header. A
+// name that is not UTF-8, which only a handler can have made, is none.
 func headersOf(h http.Header) []*wirepb.Header {
 	if len(h) == 0 {
 		return nil
@@ -18,12 +20,30 @@ func headersOf(h http.Header) []*wirepb.Header {
 	named := connectionNames(h)
 	out := make([]*wirepb.Header, 0, len(h))
 	for name, values := range h {
-		if hopByHop(name) || named[name] || strings.HasPrefix(name, http.TrailerPrefix) {
+		if hopByHop(name) || named[name] || strings.HasPrefix(name, http.TrailerPrefix) || !utf8.ValidString(name) {
 			continue
 		}
-		out = append(out, &wirepb.Header{Name: name, Values: values})
+		out = append(out, newHeader(name, values...))
 	}
 	return out
+}
+
+// newHeader puts one header on the wire. Its values may be any bytes.
+func newHeader(name string, values ...string) *wirepb.Header {
+	h := &wirepb.Header{Name: name, Values: make([][]byte, len(values))}
+	for i, v := range values {
+		h.Values[i] = []byte(v)
+	}
+	return h
+}
+
+// valuesOf is what newHeader was given.
+func valuesOf(h *wirepb.Header) []string {
+	values := make([]string, len(h.Values))
+	for i, v := range h.Values {
+		values[i] = string(v)
+	}
+	return values
 }
 
 // addHeaders adds what came over the wire to h, with the same exceptions as
@@ -32,13 +52,13 @@ func addHeaders(h http.Header, headers []*wirepb.Header) {
 	var named map[string]bool
 	for _, x := range headers {
 		if textproto.CanonicalMIMEHeaderKey(x.Name) == "Connection" {
-			named = connectionNames(http.Header{"Connection": x.Values})
+			named = connectionNames(http.Header{"Connection": valuesOf(x)})
 		}
 	}
 	for _, x := range headers {
 		name := textproto.CanonicalMIMEHeaderKey(x.Name)
 		if !hopByHop(name) && !named[name] {
-			h[name] = append(h[name], x.Values...)
+			h[name] = append(h[name], valuesOf(x)...)
 		}
 	}
 }
@@ -82,8 +102,8 @@ func hopByHop(name string) bool {
 func trailersOf(h http.Header, announced []string) []*wirepb.Header {
 	var out []*wirepb.Header
 	add := func(name string, values []string) {
-		if trailerAllowed(name) && len(values) > 0 {
-			out = append(out, &wirepb.Header{Name: name, Values: values})
+		if trailerAllowed(name) && len(values) > 0 && utf8.ValidString(name) {
+			out = append(out, newHeader(name, values...))
 		}
 	}
 	for _, name := range announced {

@@ -87,7 +87,7 @@ func startProcess(t testing.TB, p wire.Plugin) *process {
 // host is a host that has processes, one after the other.
 type host struct {
 	processes []*process
-	listener  *bufconn.Listener
+	listener  *pipes
 	client    *http.Client
 	prepare   func(w http.ResponseWriter, r *http.Request) // may be nil
 
@@ -97,7 +97,7 @@ type host struct {
 
 func newHost(t testing.TB, handlers ...http.HandlerFunc) *host {
 	t.Helper()
-	h := &host{listener: bufconn.Listen(64 << 10)}
+	h := &host{listener: newPipes()}
 	for _, f := range handlers {
 		h.processes = append(h.processes, startProcess(t, &fakePlugin{Handler: f}))
 	}
@@ -110,7 +110,7 @@ func newHost(t testing.TB, handlers ...http.HandlerFunc) *host {
 	transport := &http.Transport{
 		DisableCompression: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return h.listener.DialContext(ctx)
+			return h.listener.Dial()
 		},
 		ExpectContinueTimeout: time.Hour,
 	}

@@ -40,6 +40,34 @@ func TestServe_RequestArrivesAsSent(t *testing.T) {
 	})
 }
 
+// HTTP has no encoding: clients send, and handlers say, bytes that are not UTF-8.
+func TestServe_AnyBytes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHost(t, func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			w.Header().Set("X-Seen", fmt.Sprintf("%q %q %q %q %v %q", r.RequestURI, r.URL.Path, r.Header.Get("X-Name"), body, err, r.Trailer))
+			w.Header().Set("X-Answer", "\xe9\xff")
+			w.Header()["X-\xff"] = []string{"no name"}
+			w.Header()[http.TrailerPrefix+"X-Trailer"] = []string{"\xfe"}
+			w.Header()[http.TrailerPrefix+"X-\xff"] = []string{"no name"}
+		})
+		_, r := h.raw(t, "POST /mod/x/\xe9?\xff HTTP/1.1\r\nHost: host\r\nX-Name: Ren\xe9\r\nTransfer-Encoding: chunked\r\n"+
+			"Trailer: X-Sum\r\nTrailer: X-\xff\r\n\r\n1\r\n\xff\r\n0\r\nX-Sum: \xfe\r\n\r\n")
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		want := `"/mod/x/\xe9?\xff" "/mod/x/\xe9" "Ren\xe9" "\xff" <nil> map["X-Sum":["\xfe"]]`
+		if got := resp.Header.Get("X-Seen"); resp.StatusCode != 200 || got != want {
+			t.Errorf("%s, handler saw\n%s, want\n%s", resp.Status, got, want)
+		}
+		if got, trailer := resp.Header.Get("X-Answer"), resp.Trailer.Get("X-Trailer"); got != "\xe9\xff" || trailer != "\xfe" {
+			t.Errorf("answer has header %q and trailer %q, want \"\\xe9\\xff\" and \"\\xfe\"", got, trailer)
+		}
+	})
+}
+
 func TestServe_HopByHopHeadersStay(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHost(t, func(w http.ResponseWriter, r *http.Request) {

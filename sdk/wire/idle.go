@@ -22,13 +22,34 @@ const (
 // at once, the Go runtime keeps the garbage until the next collection, which an
 // idle process has no reason to make. A busy process is never touched. Host
 // and plugins both run it.
+//
+// While nothing is allocated it reads one counter every five seconds.
 func TrimIdle(ctx context.Context) {
 	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	allocated := func() uint64 {
-		metrics.Read(samples)
-		return samples[0].Value.Uint64()
+	t := trimmer{
+		allocated: func() uint64 {
+			metrics.Read(samples)
+			return samples[0].Value.Uint64()
+		},
+		trim: func() {
+			// Each collection halves stacks that are mostly unused, and those
+			// of waiting goroutines were grown on their way to waiting.
+			runtime.GC()
+			runtime.GC()
+			debug.FreeOSMemory()
+		},
 	}
-	last, trimmed := allocated(), uint64(0)
+	t.run(ctx)
+}
+
+// trimmer is TrimIdle without the runtime.
+type trimmer struct {
+	allocated func() uint64 // bytes since the process began
+	trim      func()
+}
+
+func (t trimmer) run(ctx context.Context) {
+	last, trimmed := t.allocated(), uint64(0)
 	tick := time.NewTicker(trimEvery)
 	defer tick.Stop()
 	for {
@@ -37,13 +58,10 @@ func TrimIdle(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		now := allocated()
+		now := t.allocated()
 		if now-last < trimQuiet && now-trimmed > trimGarbage {
-			// Each collection halves stacks that are mostly unused, and those
-			// of waiting goroutines were grown on their way to waiting.
-			runtime.GC()
-			runtime.GC()
-			debug.FreeOSMemory()
+			t.trim()
+			now = t.allocated() // what the trim itself needs is no garbage of others
 			trimmed = now
 		}
 		last = now

@@ -87,7 +87,7 @@ func (in *inbound) take(m *wirepb.ServeRequest, err error) {
 		}
 		for _, h := range f.End.GetTrailer() {
 			if trailerAllowed(h.Name) {
-				in.trailer[h.Name] = h.Values
+				in.trailer[h.Name] = valuesOf(h)
 			}
 		}
 	case *wirepb.ServeRequest_Flushed:

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/etcd-modules/modhost/sdk/wire/wirepb"
 )
@@ -98,14 +99,14 @@ func (q *Request) keepAlive() {
 func (q *Request) head() *wirepb.RequestHead {
 	header := headersOf(q.r.Header)
 	header = slices.DeleteFunc(header, func(h *wirepb.Header) bool { return h.Name == "X-Request-Id" })
-	header = append(header, &wirepb.Header{Name: "X-Request-Id", Values: []string{q.id}})
+	header = append(header, newHeader("X-Request-Id", q.id))
 	uri := q.r.RequestURI
 	if uri == "" { // a request that no server has parsed
 		uri = q.r.URL.RequestURI()
 	}
 	head := &wirepb.RequestHead{
 		Method:        q.r.Method,
-		Uri:           uri,
+		Uri:           []byte(uri),
 		Proto:         q.r.Proto,
 		Host:          q.r.Host,
 		Header:        header,
@@ -116,10 +117,17 @@ func (q *Request) head() *wirepb.RequestHead {
 		Tls:           q.r.TLS != nil,
 		WaitedNanos:   int64(time.Since(q.received)),
 		Attempt:       q.attempt,
-		Trailer:       slices.Sorted(maps.Keys(q.r.Trailer)),
+		Trailer:       trailerNames(q.r.Trailer),
 	}
 	q.attempt++
 	return head
+}
+
+// trailerNames are the names that the client announces, sorted. net/http does
+// not look whether they are any.
+func trailerNames(trailer http.Header) []string {
+	names := slices.Sorted(maps.Keys(trailer))
+	return slices.DeleteFunc(names, func(name string) bool { return !utf8.ValidString(name) })
 }
 
 // expectsContinue reports whether the client sends its body only when it is

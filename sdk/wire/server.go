@@ -135,7 +135,8 @@ func (s *Server) handle(x *Exchange, r *http.Request) {
 
 // newHTTPRequest makes the request that a server would have made of head.
 func newHTTPRequest(ctx context.Context, head *wirepb.RequestHead, in *inbound) (*http.Request, error) {
-	u, err := url.ParseRequestURI(head.GetUri())
+	uri := string(head.GetUri())
+	u, err := url.ParseRequestURI(uri)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +155,7 @@ func newHTTPRequest(ctx context.Context, head *wirepb.RequestHead, in *inbound) 
 		ContentLength: head.GetContentLength(),
 		Host:          head.GetHost(),
 		RemoteAddr:    head.GetRemoteAddr(),
-		RequestURI:    head.GetUri(),
+		RequestURI:    uri,
 	}
 	addHeaders(r.Header, head.GetHeader())
 	if head.GetTls() {

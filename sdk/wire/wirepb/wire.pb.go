@@ -700,10 +700,12 @@ func (x *ConfigureResponse) GetDiagnostics() []*Diagnostic {
 	return nil
 }
 
+// A header or trailer. HTTP does not say what bytes above 127 in a value mean,
+// and some clients send them in Latin-1.
 type Header struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Values        []string               `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
+	Values        [][]byte               `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -745,7 +747,7 @@ func (x *Header) GetName() string {
 	return ""
 }
 
-func (x *Header) GetValues() []string {
+func (x *Header) GetValues() [][]byte {
 	if x != nil {
 		return x.Values
 	}
@@ -869,7 +871,7 @@ func (*ServeRequest_Flushed) isServeRequest_Frame() {}
 type RequestHead struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Method        string                 `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
-	Uri           string                 `protobuf:"bytes,2,opt,name=uri,proto3" json:"uri,omitempty"`     // path and query exactly as sent, percent-encoding included
+	Uri           []byte                 `protobuf:"bytes,2,opt,name=uri,proto3" json:"uri,omitempty"`     // path and query exactly as sent, percent-encoding included; may be any bytes
 	Proto         string                 `protobuf:"bytes,3,opt,name=proto,proto3" json:"proto,omitempty"` // "HTTP/1.1"
 	Host          string                 `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
 	Header        []*Header              `protobuf:"bytes,5,rep,name=header,proto3" json:"header,omitempty"`
@@ -922,11 +924,11 @@ func (x *RequestHead) GetMethod() string {
 	return ""
 }
 
-func (x *RequestHead) GetUri() string {
+func (x *RequestHead) GetUri() []byte {
 	if x != nil {
 		return x.Uri
 	}
-	return ""
+	return nil
 }
 
 func (x *RequestHead) GetProto() string {
@@ -1855,7 +1857,7 @@ const file_wire_proto_rawDesc = "" +
 	"\vdiagnostics\x18\x01 \x03(\v2\x16.modhost.v1.DiagnosticR\vdiagnostics\"4\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06values\x18\x02 \x03(\tR\x06values\"\xb6\x01\n" +
+	"\x06values\x18\x02 \x03(\fR\x06values\"\xb6\x01\n" +
 	"\fServeRequest\x12-\n" +
 	"\x04head\x18\x01 \x01(\v2\x17.modhost.v1.RequestHeadH\x00R\x04head\x12\x14\n" +
 	"\x04data\x18\x02 \x01(\fH\x00R\x04data\x12#\n" +
@@ -1864,7 +1866,7 @@ const file_wire_proto_rawDesc = "" +
 	"\x05frame\"\xf3\x02\n" +
 	"\vRequestHead\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x10\n" +
-	"\x03uri\x18\x02 \x01(\tR\x03uri\x12\x14\n" +
+	"\x03uri\x18\x02 \x01(\fR\x03uri\x12\x14\n" +
 	"\x05proto\x18\x03 \x01(\tR\x05proto\x12\x12\n" +
 	"\x04host\x18\x04 \x01(\tR\x04host\x12*\n" +
 	"\x06header\x18\x05 \x03(\v2\x12.modhost.v1.HeaderR\x06header\x12%\n" +
