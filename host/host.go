@@ -173,7 +173,7 @@ func (h *Host) mounts(plugins *supervisor.Supervisor) []server.Mount {
 	var mounts []server.Mount
 	for _, m := range h.cfg.Modules {
 		for _, path := range m.Mounts {
-			mounts = append(mounts, server.Mount{Path: path, Handler: plugins.Handler(m.Name)})
+			mounts = append(mounts, server.Mount{Path: path, Module: m.Name, Handler: plugins.Handler(m.Name)})
 		}
 	}
 	return mounts

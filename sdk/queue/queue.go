@@ -161,7 +161,7 @@ func (q *Queue) giveUp(ctx context.Context, p *place, w *waiter, why error) (*Gr
 	case ctx.Err() != nil:
 		why = ctx.Err() // whatever else: the place is nobody's now
 	case why == errOver:
-		why = q.notObtained(p)
+		why = q.notObtained(ctx, p)
 	case why == errDrain:
 		why = q.drainError()
 	}
@@ -242,16 +242,20 @@ func (p *place) quit(w *waiter, handedOver bool) (last, answered bool) {
 	return true, false
 }
 
-// notObtained says what p's line looks like to a request whose time is over:
-// nothing, if the store was too slow to say or has not been heard of lately.
-func (q *Queue) notObtained(p *place) error {
+// notObtained says what p's line looks like to a request whose time is over,
+// as the store has it now: an answer must not say held from memory.
+func (q *Queue) notObtained(ctx context.Context, p *place) error {
+	st, err := q.Status(ctx, p.l.name)
+	if err != nil {
+		return err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s, ok := p.l.mirrored(p.id)
-	if !ok || !q.session.inTouch() {
+	if !ok && !st.Held {
 		return fmt.Errorf("no answer in the time allowed: %w", store.ErrUnavailable)
 	}
-	e := &NotObtainedError{Status: s.status}
+	e := &NotObtainedError{Status: st}
 	if s.here {
 		e.Position = s.ahead
 		if !s.status.Held {

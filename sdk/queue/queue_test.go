@@ -840,3 +840,16 @@ func TestQueue_OldMirrorGrantsNothing(t *testing.T) {
 		late.granted()
 	})
 }
+
+func TestQueue_TimeoutDoesNotAnswerFromMemory(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		q, view := b.process("p")
+		b.acquire(q, b.request("a", "x", Forever)).granted()
+		c := b.acquire(q, b.request("a", "", 2*time.Second))
+		time.Sleep(1500 * time.Millisecond)
+		view.SetHook(func(memory.Op, string) memory.Fault { return memory.Fault{Refuse: store.ErrUnavailable} })
+		<-c.done
+		c.failed(store.ErrUnavailable)
+		view.SetHook(nil)
+	})
+}

@@ -343,13 +343,7 @@ func (s *session) reset() {
 	clear(s.goodbyes)
 }
 
-// inTouch reports whether the watch shows what the store does.
-func (s *session) inTouch() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.inTouchLocked()
-}
-
+// inTouchLocked reports whether the watch shows what the store does.
 func (s *session) inTouchLocked() bool {
 	return s.live != nil && time.Since(s.seen) <= beatLost
 }
