@@ -162,12 +162,12 @@ func (p *call) end() reply {
 }
 
 // hook sets what goes wrong with the module's store.
-func (c *client) hook(h memory.Hook) { c.Store.(*memory.Store).SetHook(h) }
+func (c *client) hook(h memory.Hook) { c.SetHook(h) }
 
 // keys lists the module's entries below dir, past any hook.
 func (c *client) entries(dir string) []store.Entry {
 	c.t.Helper()
-	list, err := c.Store.(*memory.Store).Sub("").List(context.Background(), dir, store.Linearizable)
+	list, err := c.Store.List(context.Background(), dir, store.Linearizable)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -485,3 +485,27 @@ func TestLock_SlowStore(t *testing.T) {
 		})
 	}
 }
+
+// A crash of the process costs a waiter nothing: its request goes on in the
+// next one, in its old place.
+func TestLock_CrashKeepsThePlace(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *client) {
+		last := c.do(http.MethodPost, "/a?ttl=60").index(t)
+		calls := []*call{c.begin(http.MethodPost, "/a?ttl=60"), c.begin(http.MethodPost, "/a?ttl=60")}
+		c.lineLength(t, 3)
+		c.Restart()
+		time.Sleep(20 * time.Second) // what was not resumed would be cleared by now
+		c.lineLength(t, 3)
+		for _, next := range calls {
+			if !next.waits() {
+				t.Fatalf("answered %v before its turn", next.end())
+			}
+			c.do(http.MethodDelete, fmt.Sprintf("/a?index=%d", last)).expect(t, http.StatusOK, "")
+			got := next.end().index(t)
+			if got <= last {
+				t.Errorf("index %d granted after %d", got, last)
+			}
+			last = got
+		}
+	})
+}

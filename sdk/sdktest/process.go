@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/etcd-modules/modhost/sdk"
+	"github.com/etcd-modules/modhost/sdk/store"
+	"github.com/etcd-modules/modhost/sdk/store/memory"
 	"github.com/etcd-modules/modhost/sdk/wire"
 	"github.com/etcd-modules/modhost/sdk/wire/wirepb"
 )
@@ -23,6 +25,7 @@ const drainTime = 10 * time.Second
 type process struct {
 	id       string
 	logger   hclog.Logger
+	store    *memory.Store // this process's view
 	plugin   wire.Plugin
 	server   *grpc.Server
 	served   chan struct{} // closed when server has ended
@@ -109,6 +112,16 @@ func (p *process) close(t testing.TB) {
 		t.Errorf("close: %v", err)
 	}
 	p.kill()
+}
+
+// crash ends the process as SIGKILL would, as far as anybody can tell. What
+// still runs of it is let go of afterwards, so that no goroutine is left.
+func (p *process) crash() {
+	p.store.SetHook(func(memory.Op, string) memory.Fault { return memory.Fault{Refuse: store.ErrUnavailable} })
+	p.kill()
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	p.plugin.Close(over) //nolint:errcheck // it can't clear anything away any more
 }
 
 func (p *process) kill() {

@@ -40,7 +40,8 @@ type Module struct {
 	// Client can reach it.
 	URL string
 
-	// Store is the module's store, the same for all its processes.
+	// Store is the module's store, the same for all its processes, as
+	// somebody else would use it.
 	Store store.Store
 
 	t      testing.TB
@@ -52,6 +53,7 @@ type Module struct {
 
 	mu      sync.Mutex // guards what follows
 	current *process
+	hook    memory.Hook
 	ended   []string      // ids of the processes that were replaced or killed
 	changed chan struct{} // closed when current changes
 	ids     uint64
@@ -62,19 +64,21 @@ type Module struct {
 // "/mod/test". It fails the test if the module can't start, and ends with it.
 func New[C any](t testing.TB, cfg C, construct func(cfg C, env *sdk.Env) (http.Handler, error)) *Module {
 	t.Helper()
+	db := memory.New()
 	m := &Module{
 		URL:     "http://module.test/mod/test",
-		Store:   memory.New(),
+		Store:   db,
 		t:       t,
 		closed:  make(chan struct{}),
 		changed: make(chan struct{}),
 	}
 	m.start = func(ended []string) *process {
 		logger := hclog.New(&hclog.LoggerOptions{Name: "test", Output: t.Output(), Level: hclog.Debug})
-		p := &process{logger: logger}
+		p := &process{logger: logger, store: db.Sub("")}
+		p.store.SetHook(m.currentHook())
 		p.plugin = sdk.NewPlugin("test", cfg, construct, sdk.Options{
 			Logger:    logger,
-			OpenStore: func(*wirepb.StoreConfig) (store.Store, error) { return shared{m.Store}, nil },
+			OpenStore: func(*wirepb.StoreConfig) (store.Store, error) { return shared{p.store}, nil },
 			Exit:      func() {},
 		})
 		p.listen()
@@ -196,12 +200,32 @@ func (m *Module) Replace() {
 	old.close(m.t)
 }
 
+// SetHook sets what goes wrong with the calls of the module's processes, the
+// present one and later ones, but not with those of others on Store; nil:
+// nothing.
+func (m *Module) SetHook(h memory.Hook) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.hook = h
+	if m.current != nil {
+		m.current.store.SetHook(h)
+	}
+}
+
+func (m *Module) currentHook() memory.Hook {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.hook
+}
+
 // Restart kills the process, as a crash would: its requests in flight break,
-// its contexts are cancelled, nothing is closed. Then it starts another one,
-// which is told that the first has ended.
+// and from that moment it changes nothing in the store, whatever its handlers
+// do when their contexts end. Then it starts another one, which is told that
+// the first has ended.
 func (m *Module) Restart() {
 	m.t.Helper()
-	m.swap(nil).kill()
+	old := m.swap(nil)
+	old.crash()
 	m.swap(m.start(m.dead()))
 }
 
