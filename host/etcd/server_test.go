@@ -185,18 +185,6 @@ func TestStart_FileInPlaceOfFolder(t *testing.T) {
 	wantStartError(t, err, fmt.Sprintf("data_dir %q: there is a file in its place; move that away or set another data_dir", dir))
 }
 
-func TestStart_FolderNotWritable(t *testing.T) {
-	if os.Geteuid() == 0 {
-		t.Skip("root may write everywhere")
-	}
-	dir := filepath.Join(t.TempDir(), "data")
-	if err := os.Mkdir(dir, 0o500); err != nil {
-		t.Fatal(err)
-	}
-	err := startError(t, Options{Dir: dir, Listen: "127.0.0.1:0"})
-	wantStartError(t, err, fmt.Sprintf("data_dir %q: no permission to write there; change its owner or mode, or set another data_dir", dir))
-}
-
 // etcd ends the process when it finds such files; see failures.OnWrite.
 func TestStart_DamagedData(t *testing.T) {
 	for name, pattern := range map[string]string{
