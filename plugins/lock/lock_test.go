@@ -32,10 +32,6 @@ func inBubble(t *testing.T, story func(t *testing.T, c *client)) {
 		// under a body, and time ends with the bubble.
 		t.Cleanup(func() { time.Sleep(time.Second) })
 		c := &client{sdktest.New(t, Config{}, New), t}
-		// Each request has a connection of its own: a read deadline of package
-		// bufconn can strike after net/http has taken it back, and then it is
-		// the next request whose client seems to have left.
-		c.Client().Transport.(*http.Transport).DisableKeepAlives = true
 		story(t, c)
 	})
 }

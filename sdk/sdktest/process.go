@@ -9,9 +9,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/etcd-modules/modhost/sdk"
+	"github.com/etcd-modules/modhost/sdk/internal/pipes"
 	"github.com/etcd-modules/modhost/sdk/store"
 	"github.com/etcd-modules/modhost/sdk/store/memory"
 	"github.com/etcd-modules/modhost/sdk/wire"
@@ -36,7 +36,7 @@ type process struct {
 
 // listen puts the plugin on the wire.
 func (p *process) listen() {
-	l := bufconn.Listen(pipe)
+	l := pipes.Listen()
 	p.server = grpc.NewServer(append(wire.ServerOptions(), grpc.WaitForHandlers(true))...)
 	wirepb.RegisterModuleServer(p.server, wire.NewServer(p.plugin, p.logger))
 	p.served = make(chan struct{})
@@ -46,7 +46,7 @@ func (p *process) listen() {
 	}()
 	conn, err := grpc.NewClient("passthrough:///module", append(wire.DialOptions(),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.Dial(ctx) }),
 	)...)
 	if err != nil {
 		panic(err) // no option of ours is wrong

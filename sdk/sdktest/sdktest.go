@@ -5,7 +5,9 @@
 //
 // All connections are in memory. A test may therefore run in a bubble of
 // [testing/synctest], where hours pass in no time; everything that [New]
-// starts has ended when the test's clean-up is done.
+// starts has ended when the test's clean-up is done. With the race detector,
+// give such tests one processor (go test -race -cpu 1): on several, the timers
+// of a bubble can crash Go's race detector (golang/go#78156).
 package sdktest
 
 import (
@@ -21,17 +23,14 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/etcd-modules/modhost/sdk"
+	"github.com/etcd-modules/modhost/sdk/internal/pipes"
 	"github.com/etcd-modules/modhost/sdk/store"
 	"github.com/etcd-modules/modhost/sdk/store/memory"
 	"github.com/etcd-modules/modhost/sdk/wire"
 	"github.com/etcd-modules/modhost/sdk/wire/wirepb"
 )
-
-// pipe is the size in bytes of the buffers that stand for the network's.
-const pipe = 64 << 10
 
 // A Module is a running module and the small host around it. Its methods are
 // safe for concurrent use.
@@ -96,7 +95,7 @@ type shared struct{ store.Store }
 
 // listen serves HTTP in memory.
 func (m *Module) listen() {
-	l := bufconn.Listen(pipe)
+	l := pipes.Listen()
 	server := &http.Server{Handler: http.HandlerFunc(m.serve)}
 	served := make(chan struct{})
 	go func() {
@@ -104,7 +103,7 @@ func (m *Module) listen() {
 		server.Serve(l) //nolint:errcheck // http.ErrServerClosed
 	}()
 	transport := &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.DialContext(ctx) },
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.Dial(ctx) },
 	}
 	m.client = &http.Client{Transport: transport}
 	m.t.Cleanup(func() {

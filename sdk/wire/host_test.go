@@ -17,8 +17,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/test/bufconn"
 
+	"github.com/etcd-modules/modhost/sdk/internal/pipes"
 	"github.com/etcd-modules/modhost/sdk/wire"
 	"github.com/etcd-modules/modhost/sdk/wire/wirepb"
 )
@@ -59,7 +59,7 @@ type process struct {
 
 func startProcess(t testing.TB, p wire.Plugin) *process {
 	t.Helper()
-	l := bufconn.Listen(64 << 10)
+	l := pipes.Listen()
 	server := grpc.NewServer(append(wire.ServerOptions(), grpc.WaitForHandlers(true))...)
 	var text strings.Builder
 	logger := hclog.New(&hclog.LoggerOptions{Output: &text, Level: hclog.Trace})
@@ -71,7 +71,7 @@ func startProcess(t testing.TB, p wire.Plugin) *process {
 	}()
 	conn, err := grpc.NewClient("passthrough:///plugin", append(wire.DialOptions(),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }))...)
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.Dial(ctx) }))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func startProcess(t testing.TB, p wire.Plugin) *process {
 // host is a host that has processes, one after the other.
 type host struct {
 	processes []*process
-	listener  *pipes
+	listener  *pipes.Listener
 	client    *http.Client
 	prepare   func(w http.ResponseWriter, r *http.Request) // may be nil
 
@@ -97,7 +97,7 @@ type host struct {
 
 func newHost(t testing.TB, handlers ...http.HandlerFunc) *host {
 	t.Helper()
-	h := &host{listener: newPipes()}
+	h := &host{listener: pipes.Listen()}
 	for _, f := range handlers {
 		h.processes = append(h.processes, startProcess(t, &fakePlugin{Handler: f}))
 	}
@@ -110,7 +110,7 @@ func newHost(t testing.TB, handlers ...http.HandlerFunc) *host {
 	transport := &http.Transport{
 		DisableCompression: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return h.listener.Dial()
+			return h.listener.Dial(ctx)
 		},
 		ExpectContinueTimeout: time.Hour,
 	}
@@ -188,7 +188,7 @@ func (h *host) send(t testing.TB, r *http.Request) (*http.Response, string) {
 // raw opens a connection to the host and writes text to it.
 func (h *host) raw(t testing.TB, text string) (net.Conn, *bufio.Reader) {
 	t.Helper()
-	c, err := h.listener.Dial()
+	c, err := h.listener.Dial(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,9 @@
-package wire_test
+// Package pipes has a network in memory, for tests in a bubble of
+// [testing/synctest].
+package pipes
 
 import (
+	"context"
 	"io"
 	"net"
 	"os"
@@ -8,59 +11,67 @@ import (
 	"time"
 )
 
-// pipes is a listener in memory whose connections are buffered, as those of
-// the network are, and obey a deadline before SetDeadline returns, as those do
-// too. Those of package bufconn may strike after it was taken back, and then
-// the next request on the connection looks as if its client had left.
-type pipes struct {
+// A Listener listens in memory. Its connections are buffered, as those of the
+// network are, and obey a deadline before SetDeadline returns, as those do
+// too. (Those of grpc's bufconn may strike after it was taken back, and then
+// the next request on the connection looks as if its client had left.)
+type Listener struct {
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
 }
 
-func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), closed: make(chan struct{})} }
+// Listen returns a listener that takes connections from its Dial.
+func Listen() *Listener { return &Listener{conns: make(chan net.Conn), closed: make(chan struct{})} }
 
-func (p *pipes) Accept() (net.Conn, error) {
+// Accept returns the next connection, and net.ErrClosed after Close.
+func (l *Listener) Accept() (net.Conn, error) {
 	select {
-	case c := <-p.conns:
+	case c := <-l.conns:
 		return c, nil
-	case <-p.closed:
+	case <-l.closed:
 		return nil, net.ErrClosed
 	}
 }
 
-func (p *pipes) Dial() (net.Conn, error) {
+// Dial returns a connection once it has been accepted. Its error is that of
+// ctx, or net.ErrClosed.
+func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	up, down := newPipe(), newPipe()
 	select {
-	case p.conns <- &pipeConn{up, down}:
-		return &pipeConn{down, up}, nil
-	case <-p.closed:
+	case l.conns <- &conn{up, down}:
+		return &conn{down, up}, nil
+	case <-l.closed:
 		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.closed) })
+// Close ends Accept and Dial. Connections live on.
+func (l *Listener) Close() error {
+	l.once.Do(func() { close(l.closed) })
 	return nil
 }
 
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }
+// Addr returns an address that says "memory".
+func (l *Listener) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }
 
-// pipeConn is one end of two pipes.
-type pipeConn struct{ in, out *pipe }
+// conn is one end of two pipes.
+type conn struct{ in, out *pipe }
 
-func (c *pipeConn) Read(p []byte) (int, error)  { return c.in.read(p) }
-func (c *pipeConn) Write(p []byte) (int, error) { return c.out.write(p) }
-func (c *pipeConn) Close() error {
+func (c *conn) Read(p []byte) (int, error)  { return c.in.read(p) }
+func (c *conn) Write(p []byte) (int, error) { return c.out.write(p) }
+func (c *conn) Close() error {
 	c.in.close(net.ErrClosed)
 	c.out.close(io.EOF)
 	return nil
 }
-func (c *pipeConn) LocalAddr() net.Addr                { return &net.UnixAddr{Name: "memory"} }
-func (c *pipeConn) RemoteAddr() net.Addr               { return c.LocalAddr() }
-func (c *pipeConn) SetReadDeadline(t time.Time) error  { return c.in.set(&c.in.reading, t) }
-func (c *pipeConn) SetWriteDeadline(t time.Time) error { return c.out.set(&c.out.writing, t) }
-func (c *pipeConn) SetDeadline(t time.Time) error {
+func (c *conn) LocalAddr() net.Addr                { return &net.UnixAddr{Name: "memory"} }
+func (c *conn) RemoteAddr() net.Addr               { return c.LocalAddr() }
+func (c *conn) SetReadDeadline(t time.Time) error  { return c.in.set(&c.in.reading, t) }
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.out.set(&c.out.writing, t) }
+func (c *conn) SetDeadline(t time.Time) error {
 	c.SetReadDeadline(t)
 	return c.SetWriteDeadline(t)
 }
