@@ -32,10 +32,12 @@ func Run(ctx context.Context, l net.Listener, h http.Handler, logger hclog.Logge
 		IdleTimeout:                  idleTime,
 		MaxHeaderBytes:               headBytes,
 		DisableGeneralOptionsHandler: true, // its answer to OPTIONS * lacks our request id
+		ConnContext:                  withConn,
+		ConnState:                    idle,
 		ErrorLog:                     logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
+	go func() { served <- srv.Serve(refusals{l, logger}) }()
 	select {
 	case err := <-served:
 		return err
