@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
@@ -141,6 +142,9 @@ func (q *Request) receive(a *attempt) error {
 		case *wirepb.ServeResponse_Flush:
 			err = q.flush(a, f.Flush.GetSeq())
 		case *wirepb.ServeResponse_End:
+			if q.broken != nil {
+				return q.broken
+			}
 			if f.End.GetAborted() {
 				return ErrAborted
 			}
@@ -215,6 +219,9 @@ func (q *Request) write(p []byte) error {
 	if !q.answered {
 		return errNoHead
 	}
+	if q.broken != nil {
+		return nil
+	}
 	if q.left >= 0 {
 		q.left = max(0, q.left-int64(len(p)))
 	}
@@ -236,6 +243,9 @@ func (q *Request) write(p []byte) error {
 // A client that has the complete answer may leave at any time, and many leave
 // at once. That is no failure, and neither may it cancel the stream and so
 // overtake the result: a lock would be taken from a client that was given it.
+//
+// For the same reason nothing goes out after a flush that failed, and Serve
+// returns an error: a client may have closed its side only, and still listen.
 func (q *Request) flush(a *attempt, seq uint64) error {
 	if !q.answered {
 		return errNoHead
@@ -245,6 +255,9 @@ func (q *Request) flush(a *attempt, seq uint64) error {
 		q.unhook()
 	}
 	err := q.r.Context().Err()
+	if err == nil {
+		err = q.broken
+	}
 	if err == nil {
 		err = q.control.Flush()
 	}
@@ -256,6 +269,10 @@ func (q *Request) flush(a *attempt, seq uint64) error {
 		result.Error = strings.ToValidUTF8(err.Error(), "?")
 	}
 	a.send(&wirepb.ServeRequest{Frame: &wirepb.ServeRequest_Flushed{Flushed: result}}) //nolint:errcheck // Recv knows why
+	if err != nil {
+		q.broken = fmt.Errorf("flush to client: %w: %w", context.Canceled, err)
+		q.control.SetWriteDeadline(time.Unix(1, 0)) //nolint:errcheck // net/http sends what it holds when it closes a connection
+	}
 	return nil
 }
 

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -399,13 +401,50 @@ func TestServe_FlushReportsTheHostsError(t *testing.T) {
 		})
 		q := wire.NewRequest(brokenWriter{http.Header{}}, mustRequest(t), "id", "/", time.Now())
 		defer q.Close()
-		if err := h.processes[0].client.Serve(q); err != nil {
-			t.Errorf("Serve = %v", err)
+		if err := h.processes[0].client.Serve(q); !errors.Is(err, context.Canceled) {
+			t.Errorf("Serve = %v, want context.Canceled", err)
 		}
 		if err := <-result; err == nil || !strings.Contains(err.Error(), "broken pipe") {
 			t.Errorf("Flush = %v, want the host's error", err)
 		}
 	})
+}
+
+// The client closes its side between the whole answer and the flush. The
+// handler was told that it is gone, so it must not be answered, though it could.
+func TestServe_NothingGoesOutAfterAFailedFlush(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		left := leaving{Context: t.Context()}
+		result := make(chan error, 1)
+		h := newHost(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "2")
+			io.WriteString(w, "42")
+			left.gone.Store(true)
+			result <- http.NewResponseController(w).Flush()
+		})
+		w := httptest.NewRecorder()
+		q := wire.NewRequest(w, mustRequest(t).WithContext(&left), "id", "/", time.Now())
+		defer q.Close()
+		if err := h.processes[0].client.Serve(q); !errors.Is(err, context.Canceled) {
+			t.Errorf("Serve = %v, want context.Canceled", err)
+		}
+		if err := <-result; err == nil || w.Flushed {
+			t.Errorf("Flush = %v, flushed %v", err, w.Flushed)
+		}
+	})
+}
+
+// leaving is the context of a client that has left when nobody looked.
+type leaving struct {
+	context.Context
+	gone atomic.Bool
+}
+
+func (c *leaving) Err() error {
+	if c.gone.Load() {
+		return context.Canceled
+	}
+	return c.Context.Err()
 }
 
 type brokenWriter struct{ h http.Header }

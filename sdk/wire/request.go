@@ -27,6 +27,7 @@ type Request struct {
 	answered  bool
 	left      int64       // bytes of the answer to come, by its Content-Length; -1: unknown
 	unhook    func() bool // ends the hold that the client's context has on the stream
+	broken    error       // why a flush failed
 	closing   bool        // keepAlive has set Connection
 	upload    *upload
 }
