@@ -2,6 +2,7 @@ package etcdv2_test
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -33,6 +34,13 @@ func TestMain(m *testing.M) {
 		}
 		defer e.Close()
 		endpoint = "http://" + e.Clients[0].Addr().String()
+		// Until it has answered once, goroutines of etcd may still read os.Stderr
+		// for their logs, which Run sets.
+		resp, err := http.Get(endpoint + "/version")
+		if err != nil {
+			panic(err)
+		}
+		resp.Body.Close() //nolint:errcheck // not read
 		return m.Run()
 	}())
 }
