@@ -21,8 +21,12 @@ import (
 func beHost(plugin string) {
 	s := New(Options{Logger: hclog.NewNullLogger(), RunDir: os.Getenv("SUPERVISOR_TEST_RUN_DIR")})
 	s.Apply([]Spec{{Name: "mod", Enabled: true, Path: plugin}})
-	for s.Modules()[0].State != Ready {
-		time.Sleep(time.Millisecond)
+	for deadline := time.Now().Add(time.Minute); s.Modules()[0].State != Ready; {
+		if time.Now().After(deadline) {
+			fmt.Println("the plugin is not ready after a minute")
+			os.Exit(1)
+		}
+		time.Sleep(time.Millisecond) // a poll: nothing tells of a state from outside
 	}
 	fmt.Println(s.Modules()[0].PID)
 	select {}
@@ -67,7 +71,7 @@ func TestSupervisor_KilledHostLeavesNothing(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("plugin %d outlives its host", pid)
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // a poll: it is no child of this process
 	}
 	if left, _ := os.ReadDir(runDir); len(left) != 1 {
 		t.Errorf("run directories of the dead host: %v", left)
