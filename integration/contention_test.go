@@ -89,17 +89,17 @@ func (c *crowd) round(id, round int, rnd *rand.Rand) {
 	}
 	parameters = append(parameters, "ttl", strconv.Itoa(ttl))
 	call := c.history.Now()
-	r, err := send(ctx, c.http, http.MethodPost, c.lock(rnd), parameters...)
+	r, err := drive.Send(ctx, c.http, http.MethodPost, c.lock(rnd), parameters...)
 	ret := c.history.Now()
 	switch {
-	case err != nil && ctx.Err() != nil, err == nil && (r.status == http.StatusLocked || r.status == http.StatusGone):
+	case err != nil && ctx.Err() != nil, err == nil && (r.Status == http.StatusLocked || r.Status == http.StatusGone):
 		return
-	case err != nil || r.status != http.StatusOK:
+	case err != nil || r.Status != http.StatusOK:
 		c.errorf("POST by %s = %v, %v", owner, r, err)
 		return
 	}
-	token := r.token(c.t)
-	valid := call + r.validFor(c.t)
+	token := r.Token(c.t)
+	valid := call + r.ValidFor(c.t)
 	c.history.Add(history.Op{Kind: history.Acquire, Client: id, Token: token, Owner: owner, Call: call, Return: ret, Valid: valid})
 	if expires {
 		return
@@ -108,12 +108,12 @@ func (c *crowd) round(id, round int, rnd *rand.Rand) {
 	ctx = c.t.Context()
 	if rnd.IntN(4) == 0 {
 		call := c.history.Now()
-		r, err := send(ctx, c.http, http.MethodPut, c.lock(rnd), "index", strconv.FormatUint(token, 10), "ttl", "20")
+		r, err := drive.Send(ctx, c.http, http.MethodPut, c.lock(rnd), "index", strconv.FormatUint(token, 10), "ttl", "20")
 		ret := c.history.Now()
 		switch {
-		case err == nil && r.status == http.StatusOK:
-			c.history.Add(history.Op{Kind: history.Renew, Client: id, Token: token, Owner: owner, Call: call, Return: ret, Valid: call + r.validFor(c.t)})
-		case shared || len(parameters) > 2 || err == nil && r.status == http.StatusNotFound && ret > valid:
+		case err == nil && r.Status == http.StatusOK:
+			c.history.Add(history.Op{Kind: history.Renew, Client: id, Token: token, Owner: owner, Call: call, Return: ret, Valid: call + r.ValidFor(c.t)})
+		case shared || len(parameters) > 2 || err == nil && r.Status == http.StatusNotFound && ret > valid:
 			// somebody who shares it, or the deletion, has released it
 		default:
 			c.errorf("PUT by holder %s with token %d = %v, %v: lock lost", owner, token, r, err)
@@ -125,12 +125,12 @@ func (c *crowd) round(id, round int, rnd *rand.Rand) {
 // release deletes an entry and records how that went.
 func (c *crowd) release(id int, token uint64, field, what, address string) {
 	o := history.Op{Client: id, Token: token, Call: c.history.Now()}
-	r, err := send(c.t.Context(), c.http, http.MethodDelete, address, field, what)
+	r, err := drive.Send(c.t.Context(), c.http, http.MethodDelete, address, field, what)
 	o.Return = c.history.Now()
 	switch {
-	case err == nil && r.status == http.StatusOK:
+	case err == nil && r.Status == http.StatusOK:
 		o.Kind = history.Release
-	case err == nil && r.status == http.StatusNotFound:
+	case err == nil && r.Status == http.StatusNotFound:
 		o.Kind = history.Missed
 	default:
 		c.errorf("DELETE %s=%s = %v, %v", field, what, r, err)
@@ -142,8 +142,8 @@ func (c *crowd) release(id int, token uint64, field, what, address string) {
 // delete removes the entry of a value whose token is learnt from the line.
 func (c *crowd) delete(id int, value, address string) {
 	call := c.history.Now()
-	r, err := send(context.Background(), c.http, http.MethodDelete, address, "value", value)
-	if err != nil || r.status != http.StatusOK {
+	r, err := drive.Send(context.Background(), c.http, http.MethodDelete, address, "value", value)
+	if err != nil || r.Status != http.StatusOK {
 		return // not there any more
 	}
 	// The token is that of the client's own grant, if it had one: its record
@@ -156,7 +156,7 @@ func (c *crowd) settle() {
 	c.t.Helper()
 	for _, host := range c.hosts {
 		drive.Eventually(c.t, func() error {
-			if s := stateOf(c.t, c.http, host+"/mod/v2/lock/"+c.name); s.State != "free" || s.Waiting != 0 {
+			if s := drive.StateOf(c.t, c.http, host+"/mod/v2/lock/"+c.name); s.State != "free" || s.Waiting != 0 {
 				return fmt.Errorf("left in the line: %+v", s)
 			}
 			return nil
@@ -177,7 +177,7 @@ func twoHosts(t testing.TB, p drive.Programs) []string {
 // first come first served.
 func TestLock_Contention(t *testing.T) {
 	c := &crowd{
-		t: t, http: newHTTPClient(t), hosts: twoHosts(t, programs(t)), name: "contended",
+		t: t, http: drive.NewHTTPClient(t), hosts: twoHosts(t, programs(t)), name: "contended",
 		history: history.New(), clients: 200, time: 15 * time.Second,
 	}
 	seed := rand.Uint64()
@@ -216,7 +216,7 @@ func TestLock_CheckerFindsBrokenRules(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			broken := drive.Build{Faults: []drive.Fault{fault}}.MustMake(t)
 			c := &crowd{
-				t: t, http: newHTTPClient(t), hosts: twoHosts(t, broken), name: "contended",
+				t: t, http: drive.NewHTTPClient(t), hosts: twoHosts(t, broken), name: "contended",
 				history: history.New(), clients: 20, time: 5 * time.Second, calm: true, broken: true,
 			}
 			c.run(1)
@@ -231,28 +231,28 @@ func TestLock_CheckerFindsBrokenRules(t *testing.T) {
 // host they came by.
 func TestLock_FirstComeFirstServed(t *testing.T) {
 	hosts := twoHosts(t, programs(t))
-	c := newHTTPClient(t)
+	c := drive.NewHTTPClient(t)
 	lock := func(i int) string { return hosts[i%len(hosts)] + "/mod/v2/lock/line" }
-	first := must(t, c, http.MethodPost, lock(0), "ttl", "60").token(t)
+	first := drive.Must(t, c, http.MethodPost, lock(0), "ttl", "60").Token(t)
 	const clients = 50
 	granted := make(chan int, clients)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for i := range clients {
 		wg.Go(func() {
-			r, err := send(t.Context(), c, http.MethodPost, lock(i), "ttl", "60")
+			r, err := drive.Send(t.Context(), c, http.MethodPost, lock(i), "ttl", "60")
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			granted <- i
-			if _, err := send(t.Context(), c, http.MethodDelete, lock(i+1), "index", r.body); err != nil {
+			if _, err := drive.Send(t.Context(), c, http.MethodDelete, lock(i+1), "index", r.Body); err != nil {
 				t.Error(err)
 			}
 		})
-		awaitWaiting(t, c, lock(i), i+1)
+		drive.AwaitWaiting(t, c, lock(i), i+1)
 	}
-	must(t, c, http.MethodDelete, lock(1), "index", strconv.FormatUint(first, 10))
+	drive.Must(t, c, http.MethodDelete, lock(1), "index", strconv.FormatUint(first, 10))
 	for i := range clients {
 		select {
 		case got := <-granted:

@@ -44,22 +44,22 @@ func (m *meter) entries(sessions int) (all, byTime int) {
 	return all, int(age/syncInterval) + 2 + sessions*(int(age/time.Second)+2)
 }
 
-func index(r reply) string { return r.body }
+func index(r drive.Reply) string { return r.Body }
 
 func TestLock_UncontendedCostsTwoEntries(t *testing.T) {
 	h := programs(t).Start(t, drive.Embedded)
-	c := newHTTPClient(t)
+	c := drive.NewHTTPClient(t)
 	lock := h.URL + "/mod/v2/lock/cost"
 	m := newMeter(t, h.Etcd)
 	const rounds = 500
 	for range rounds {
-		r := must(t, c, http.MethodPost, lock, "ttl", "60")
-		r.token(t)
-		must(t, c, http.MethodGet, lock)
-		if busy := must(t, c, http.MethodPost, lock, "ttl", "60", "timeout", "0"); busy.status != http.StatusLocked {
+		r := drive.Must(t, c, http.MethodPost, lock, "ttl", "60")
+		r.Token(t)
+		drive.Must(t, c, http.MethodGet, lock)
+		if busy := drive.Must(t, c, http.MethodPost, lock, "ttl", "60", "timeout", "0"); busy.Status != http.StatusLocked {
 			t.Fatalf("try on a held lock = %v", busy)
 		}
-		must(t, c, http.MethodDelete, lock, "index", index(r))
+		drive.Must(t, c, http.MethodDelete, lock, "index", index(r))
 	}
 	all, byTime := m.entries(0)
 	t.Logf("%d entries for %d rounds, at most %d of them by time", all, rounds, byTime)
@@ -70,25 +70,25 @@ func TestLock_UncontendedCostsTwoEntries(t *testing.T) {
 
 func TestLock_ContendedCostsThreeEntries(t *testing.T) {
 	h := programs(t).Start(t, drive.Embedded)
-	c := newHTTPClient(t)
+	c := drive.NewHTTPClient(t)
 	lock := h.URL + "/mod/v2/lock/cost"
-	first := must(t, c, http.MethodPost, lock, "ttl", "60")
+	first := drive.Must(t, c, http.MethodPost, lock, "ttl", "60")
 	m := newMeter(t, h.Etcd)
 	const waiters = 300
 	var wg sync.WaitGroup
 	for range waiters {
 		wg.Go(func() {
-			r, err := send(t.Context(), c, http.MethodPost, lock, "ttl", "60")
+			r, err := drive.Send(t.Context(), c, http.MethodPost, lock, "ttl", "60")
 			if err == nil {
-				_, err = send(t.Context(), c, http.MethodDelete, lock, "index", index(r))
+				_, err = drive.Send(t.Context(), c, http.MethodDelete, lock, "index", index(r))
 			}
 			if err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	awaitWaiting(t, c, lock, waiters)
-	must(t, c, http.MethodDelete, lock, "index", index(first))
+	drive.AwaitWaiting(t, c, lock, waiters)
+	drive.Must(t, c, http.MethodDelete, lock, "index", index(first))
 	wg.Wait()
 	all, byTime := m.entries(1)
 	all-- // the first holder's release
@@ -103,7 +103,7 @@ func TestLock_ContendedCostsThreeEntries(t *testing.T) {
 func TestLock_IdleWaitersAreCheap(t *testing.T) {
 	store := plain(t).Start(t, drive.Embedded)
 	h := plain(t).Start(t, drive.Joined(store.Etcd))
-	c := newHTTPClient(t)
+	c := drive.NewHTTPClient(t)
 	pids := []int{h.PID(), h.Module("lock").PID}
 	resident := func() (sum int64) {
 		for _, pid := range pids {
@@ -114,7 +114,7 @@ func TestLock_IdleWaitersAreCheap(t *testing.T) {
 	const locks, waiters = 100, 1000
 	lock := func(i int) string { return h.URL + "/mod/v2/lock/idle" + strconv.Itoa(i%locks) }
 	for i := range locks {
-		must(t, c, http.MethodPost, lock(i), "ttl", "3600").token(t)
+		drive.Must(t, c, http.MethodPost, lock(i), "ttl", "3600").Token(t)
 	}
 	before := resident()
 	ctx, hangUp := context.WithCancel(t.Context())
@@ -123,13 +123,13 @@ func TestLock_IdleWaitersAreCheap(t *testing.T) {
 	defer hangUp()
 	for i := range waiters {
 		wg.Go(func() {
-			if r, err := send(ctx, c, http.MethodPost, lock(i), "ttl", "3600"); ctx.Err() == nil {
+			if r, err := drive.Send(ctx, c, http.MethodPost, lock(i), "ttl", "3600"); ctx.Err() == nil {
 				t.Errorf("a waiter was answered: %v, %v", r, err)
 			}
 		})
 	}
 	for i := range locks {
-		awaitWaiting(t, c, lock(i), waiters/locks)
+		drive.AwaitWaiting(t, c, lock(i), waiters/locks)
 	}
 	// CPU over a stretch of idling, whose length is what it is a part of.
 	cpu := func() (sum time.Duration) {
@@ -155,7 +155,7 @@ func TestLock_IdleWaitersAreCheap(t *testing.T) {
 	gone := time.Now()
 	drive.Eventually(t, func() error {
 		for i := range locks {
-			if s := stateOf(t, c, store.URL+"/mod/v2/lock/idle"+strconv.Itoa(i)); s.Waiting != 0 {
+			if s := drive.StateOf(t, c, store.URL+"/mod/v2/lock/idle"+strconv.Itoa(i)); s.Waiting != 0 {
 				return fmt.Errorf("%d still in the line of lock %d", s.Waiting, i)
 			}
 		}

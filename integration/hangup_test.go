@@ -62,14 +62,14 @@ func (l *leaver) leave() string {
 
 // pass lets a while go by, at the end of which the client leaves: for the first
 // of n clients none, for the last one longer than an answer takes.
-func pass(i, n int) { <-time.After(soon() / 200 * time.Duration(i) / time.Duration(n)) }
+func pass(i, n int) { <-time.After(drive.Soon() / 200 * time.Duration(i) / time.Duration(n)) }
 
 // wantHeldBy checks that a lock is held by who was answered with its index,
 // or is free soon if nobody was.
 func wantHeldBy(t *testing.T, c *http.Client, address, index string) {
 	t.Helper()
-	err := within(2*soon(), func() error {
-		s := stateOf(t, c, address)
+	err := drive.Within(2*drive.Soon(), func() error {
+		s := drive.StateOf(t, c, address)
 		switch {
 		case s.Waiting != 0, index == "" && s.State != "free", index != "" && fmt.Sprint(s.Index) != index:
 			return fmt.Errorf("%+v", s)
@@ -85,7 +85,7 @@ func wantHeldBy(t *testing.T, c *http.Client, address, index string) {
 // between the request and the answer. Their grants would last ten minutes.
 func TestLock_ClientLeavesBeforeItsGrant(t *testing.T) {
 	h := programs(t).Start(t, drive.Embedded)
-	c := newHTTPClient(t)
+	c := drive.NewHTTPClient(t)
 	const clients = 100
 	answered := 0
 	for i := range clients {
@@ -105,25 +105,25 @@ func TestLock_ClientLeavesBeforeItsGrant(t *testing.T) {
 // which their predecessors release the lock.
 func TestLock_WaiterLeavesAtTheRelease(t *testing.T) {
 	h := programs(t).Start(t, drive.Embedded)
-	c := newHTTPClient(t)
+	c := drive.NewHTTPClient(t)
 	const clients = 100
 	answered := 0
 	for i := range clients {
 		path := fmt.Sprintf("/mod/v2/lock/handover%d", i)
-		holder := must(t, c, http.MethodPost, h.URL+path, "ttl", "600")
+		holder := drive.Must(t, c, http.MethodPost, h.URL+path, "ttl", "600")
 		l := ask(t, h, path)
-		awaitWaiting(t, c, h.URL+path, 1)
-		released := make(chan reply, 1)
+		drive.AwaitWaiting(t, c, h.URL+path, 1)
+		released := make(chan drive.Reply, 1)
 		go func() {
-			r, err := send(t.Context(), c, http.MethodDelete, h.URL+path, "index", holder.body)
+			r, err := drive.Send(t.Context(), c, http.MethodDelete, h.URL+path, "index", holder.Body)
 			if err != nil {
-				r.body = err.Error()
+				r.Body = err.Error()
 			}
 			released <- r
 		}()
 		pass(i, clients)
 		index := l.leave()
-		if r := <-released; r.status != http.StatusOK {
+		if r := <-released; r.Status != http.StatusOK {
 			t.Fatalf("release: %v", r)
 		}
 		if index != "" {

@@ -18,19 +18,19 @@ import (
 // five times as many other writes as its v2 API remembers for watchers.
 func TestLock_WaiterSurvivesUnrelatedWrites(t *testing.T) {
 	h := programs(t).Start(t, drive.Embedded)
-	c := newHTTPClient(t)
+	c := drive.NewHTTPClient(t)
 	address := h.URL + "/mod/v2/lock/patient"
-	holder := must(t, c, http.MethodPost, address, "ttl", "600")
+	holder := drive.Must(t, c, http.MethodPost, address, "ttl", "600")
 
-	granted := make(chan reply, 1)
+	granted := make(chan drive.Reply, 1)
 	go func() {
-		r, err := send(t.Context(), c, http.MethodPost, address, "ttl", "600")
+		r, err := drive.Send(t.Context(), c, http.MethodPost, address, "ttl", "600")
 		if err != nil {
-			r.body = err.Error()
+			r.Body = err.Error()
 		}
 		granted <- r
 	}()
-	awaitWaiting(t, c, address, 1)
+	drive.AwaitWaiting(t, c, address, 1)
 
 	before := entriesOf(t, h.Etcd)
 	writeOthers(t, c, h.Etcd, 5000)
@@ -42,20 +42,20 @@ func TestLock_WaiterSurvivesUnrelatedWrites(t *testing.T) {
 		t.Fatalf("the waiter was answered %v while the lock was held", r)
 	default:
 	}
-	if s := stateOf(t, c, address); s.Waiting != 1 {
+	if s := drive.StateOf(t, c, address); s.Waiting != 1 {
 		t.Fatalf("%d are waiting, want 1", s.Waiting)
 	}
 
 	released := time.Now()
-	if r := must(t, c, http.MethodDelete, address, "index", holder.body); r.status != http.StatusOK {
+	if r := drive.Must(t, c, http.MethodDelete, address, "index", holder.Body); r.Status != http.StatusOK {
 		t.Fatalf("release: %v", r)
 	}
 	select {
 	case r := <-granted:
-		if took := time.Since(released); took > 2*soon() {
+		if took := time.Since(released); took > 2*drive.Soon() {
 			t.Errorf("the grant took %v, want about a second at most", took)
 		}
-		if r.token(t) <= holder.token(t) {
+		if r.Token(t) <= holder.Token(t) {
 			t.Errorf("token %v after %v", r, holder)
 		}
 	case <-time.After(drive.Patience):

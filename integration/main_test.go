@@ -14,7 +14,7 @@ import (
 // The programs under test, with the race detector if the tests have it: built
 // once for all tests. What counts memory or CPU uses plain ones.
 var (
-	programs = lazy(drive.Build{Race: raceEnabled})
+	programs = lazy(drive.Build{Race: drive.Race})
 	plain    = lazy(drive.Build{})
 )
 

@@ -91,7 +91,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"took":      plainly(cmdTook),
 	"later":     plainly(cmdLater),
 	"await":     plainly(func(ts *testscript.TestScript, args []string) { await(ts, drive.Patience, args) }),
-	"soon":      plainly(func(ts *testscript.TestScript, args []string) { await(ts, soon(), args) }),
+	"soon":      plainly(func(ts *testscript.TestScript, args []string) { await(ts, drive.Soon(), args) }),
 	"exits":     plainly(cmdExits),
 	"capture":   plainly(cmdCapture),
 	"signal":    plainly(cmdSignal),
@@ -107,15 +107,6 @@ func plainly(f func(*testscript.TestScript, []string)) func(*testscript.TestScri
 		}
 		f(ts, args)
 	}
-}
-
-// soon is the time for what the documentation promises within a second, such
-// as that no process is left behind by a host. The race detector makes all processes several times slower.
-func soon() time.Duration {
-	if raceEnabled {
-		return 4 * time.Second
-	}
-	return time.Second
 }
 
 // sample writes the sample config as modhost.hcl, with free ports, unless the
@@ -172,7 +163,7 @@ func (s *stage) strike(t testing.TB) {
 // nobodyLeft waits until no process is left that the host has started. They
 // have its working directory, as nothing else but curls has.
 func (s *stage) nobodyLeft() error {
-	return within(soon(), func() error {
+	return drive.Within(drive.Soon(), func() error {
 		cwds, err := filepath.Glob("/proc/[0-9]*/cwd")
 		if err != nil {
 			return err
@@ -196,16 +187,6 @@ func (s *stage) isCurl(pid int) bool {
 		}
 	}
 	return false
-}
-
-// within tries until what it tries succeeds, or returns the last error.
-func within(limit time.Duration, try func() error) error {
-	for deadline := time.Now().Add(limit); ; time.Sleep(10 * time.Millisecond) {
-		err := try()
-		if err == nil || time.Now().After(deadline) {
-			return err
-		}
-	}
 }
 
 // A running process of a script.
@@ -351,7 +332,7 @@ func (s *stage) launch(ts *testscript.TestScript, config string) error {
 		return err
 	}
 	var found []string
-	err = within(drive.Patience, func() error {
+	err = drive.Within(drive.Patience, func() error {
 		text, err := os.ReadFile(logs.Name())
 		if found = listening.FindStringSubmatch(string(text)); found == nil {
 			err = errors.Join(err, fmt.Errorf("the host does not listen: %s", text))
@@ -377,7 +358,7 @@ func (s *stage) launch(ts *testscript.TestScript, config string) error {
 
 // ready waits until the host says that it is.
 func (s *stage) ready(address string) error {
-	return within(drive.Patience, func() error {
+	return drive.Within(drive.Patience, func() error {
 		resp, err := http.Get("http://" + address + "/readyz")
 		if err != nil {
 			return err
@@ -617,7 +598,7 @@ func (s *stage) output(ts *testscript.TestScript, args []string) (stdout, stderr
 func await(ts *testscript.TestScript, limit time.Duration, args []string) {
 	want := regexp.MustCompile(`(?m)` + args[0])
 	var out, errs []byte
-	err := within(limit, func() error {
+	err := drive.Within(limit, func() error {
 		if out, errs, _ = on(ts).output(ts, args[1:]); !want.Match(out) {
 			return fmt.Errorf("after %v no %q in the output of %s", limit, args[0], args[1])
 		}
@@ -658,7 +639,7 @@ func cmdSignal(ts *testscript.TestScript, args []string) {
 func cmdGone(ts *testscript.TestScript, args []string) {
 	pid, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	ts.Check(within(soon(), func() error {
+	ts.Check(drive.Within(drive.Soon(), func() error {
 		if drive.Alive(pid) {
 			return fmt.Errorf("process %d is alive", pid)
 		}

@@ -9,12 +9,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// Programs is a folder with modhost and its plugins.
+// Programs is a folder with modhost, its plugins and the tests' etcd.
 type Programs struct{ Dir string }
+
+// memberProgram is the name of etcd in Programs.Dir.
+const memberProgram = "etcd-member"
 
 // A Build says how to build the programs.
 type Build struct {
@@ -23,6 +27,10 @@ type Build struct {
 	// Faults are changes to the source, for programs that are broken on
 	// purpose. The files in the tree stay as they are.
 	Faults []Fault
+
+	// Base is where programs are taken from that have nothing of Faults in
+	// them, built the same way; the zero value: all are built.
+	Base Programs
 }
 
 // A Fault replaces one piece of the source, which must be there exactly once.
@@ -62,7 +70,7 @@ func (b Build) Make(dir string) (Programs, error) {
 		}
 		args = append(args, "-overlay", overlay)
 	}
-	programs := map[string]string{"modhost": "./host/cmd/modhost"}
+	programs := map[string]string{"modhost": "./host/cmd/modhost", memberProgram: "./integration/drive/member"}
 	plugins, err := filepath.Glob(filepath.Join(Root(), "plugins", "*"))
 	if err != nil {
 		return p, err
@@ -72,7 +80,18 @@ func (b Build) Make(dir string) (Programs, error) {
 		programs["modhost-"+name] = "./plugins/" + name
 	}
 	for name, pkg := range programs {
-		cmd := exec.Command("go", append(args[:len(args):len(args)], "-o", filepath.Join(dir, name), pkg)...)
+		file := filepath.Join(dir, name)
+		if b.Base.Dir != "" && !b.touches(name) {
+			if err := os.Link(filepath.Join(b.Base.Dir, name), file); err != nil {
+				return p, err
+			}
+			continue
+		}
+		args := append(args[:len(args):len(args)], "-o", file, pkg)
+		if name == memberProgram { // it isn't what is tested
+			args = []string{"build", "-o", file, pkg}
+		}
+		cmd := exec.Command("go", args...)
 		cmd.Dir = Root()
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return p, fmt.Errorf("%s: %w\n%s", cmd, err, out)
@@ -81,28 +100,68 @@ func (b Build) Make(dir string) (Programs, error) {
 	return p, nil
 }
 
+// touches reports whether a program may have some of the faults in it.
+func (b Build) touches(program string) bool {
+	return slices.ContainsFunc(b.Faults, func(f Fault) bool {
+		switch dir := f.File + "/"; {
+		case program == memberProgram:
+			return false
+		case strings.HasPrefix(dir, "host/"):
+			return program == "modhost"
+		case strings.HasPrefix(dir, "sdk/wire/"):
+			return true
+		default:
+			return program != "modhost"
+		}
+	})
+}
+
+// apply returns the text of the file with the fault in it.
+func (f Fault) apply(text []byte) ([]byte, error) {
+	if n := strings.Count(string(text), f.Old); n != 1 {
+		return nil, fmt.Errorf("%s has %q %d times, want once: the fault no longer fits the source", f.File, f.Old, n)
+	}
+	return []byte(strings.Replace(string(text), f.Old, f.New, 1)), nil
+}
+
+// Fits returns an error if one of the faults does not fit the source.
+func (b Build) Fits() error {
+	_, err := b.broken()
+	return err
+}
+
+// broken returns the texts of the files that have faults, by path.
+func (b Build) broken() (map[string][]byte, error) {
+	files := make(map[string][]byte)
+	for _, f := range b.Faults {
+		path := filepath.Join(Root(), f.File)
+		text, ok := files[path]
+		var err error
+		if !ok {
+			if text, err = os.ReadFile(path); err != nil {
+				return nil, err
+			}
+		}
+		if files[path], err = f.apply(text); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
 // overlay writes the broken files beside the programs and returns the map of
 // them that go build reads.
 func (b Build) overlay(dir string) (string, error) {
+	files, err := b.broken()
+	if err != nil {
+		return "", err
+	}
 	replace := make(map[string]string)
-	for i, f := range b.Faults {
-		path := filepath.Join(Root(), f.File)
-		from := path
-		if broken, ok := replace[path]; ok {
-			from = broken
-		}
-		text, err := os.ReadFile(from)
-		if err != nil {
+	for path, text := range files {
+		replace[path] = filepath.Join(dir, fmt.Sprintf("fault%d.go", len(replace)))
+		if err := os.WriteFile(replace[path], text, 0o600); err != nil {
 			return "", err
 		}
-		if n := strings.Count(string(text), f.Old); n != 1 {
-			return "", fmt.Errorf("%s has %q %d times, want once: the fault no longer fits the source", f.File, f.Old, n)
-		}
-		broken := filepath.Join(dir, fmt.Sprintf("fault%d.go", i))
-		if err := os.WriteFile(broken, []byte(strings.Replace(string(text), f.Old, f.New, 1)), 0o600); err != nil {
-			return "", err
-		}
-		replace[path] = broken
 	}
 	text, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {

@@ -16,23 +16,22 @@ import (
 	"time"
 )
 
-// Patience is how long to wait for what must happen soon, on a slow machine
-// that does other things as well.
-const Patience = 60 * time.Second
-
 // A Host is a running modhost.
 type Host struct {
 	URL  string // http://127.0.0.1:port
 	Etcd string // of its etcd, http://127.0.0.1:port
 	Dir  string // its working directory
 
-	t    testing.TB
-	cmd  *exec.Cmd
-	done chan struct{} // closed when the process has ended
-	err  error         // of its end
+	t      testing.TB
+	binary string
+	config string // its file
 
-	mu    sync.Mutex
-	lines []string // of its log
+	mu    sync.Mutex // guards what follows
+	cmd   *exec.Cmd
+	done  chan struct{} // closed when the process has ended
+	err   error         // of its end
+	lines []string      // of its log, over all processes
+	from  int           // where those of the present process begin
 	woken *sync.Cond
 }
 
@@ -78,31 +77,48 @@ func (p Programs) Launch(t testing.TB, config string) *Host {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h := &Host{t: t, Dir: dir, done: make(chan struct{})}
+	h := &Host{t: t, Dir: dir, binary: filepath.Join(p.Dir, "modhost"), config: file}
 	h.woken = sync.NewCond(&h.mu)
-	h.cmd = exec.Command(filepath.Join(p.Dir, "modhost"), "serve", "--config", file)
-	h.cmd.Dir = dir
-	h.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66")
-	logs, err := h.cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := h.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go h.read(logs)
 	t.Cleanup(func() {
 		h.Stop()
 		if t.Failed() {
 			t.Logf("log of the host in %s:\n%s", dir, strings.Join(h.Log(), "\n"))
 		}
 	})
+	h.begin()
 	h.await("listening")
 	return h
 }
 
+// begin starts a process.
+func (h *Host) begin() {
+	h.t.Helper()
+	cmd := exec.Command(h.binary, "serve", "--config", h.config)
+	cmd.Dir = h.Dir
+	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66")
+	logs, err := cmd.StderrPipe()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := cmd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	h.cmd, h.done, h.err, h.from = cmd, make(chan struct{}), nil, len(h.lines)
+	go h.read(cmd, logs, h.done)
+}
+
+// Restart starts a host that has ended, in its folder, and waits until it
+// listens. With port 0 in its config its URL is another one now.
+func (h *Host) Restart() {
+	h.t.Helper()
+	h.begin()
+	h.await("listening")
+}
+
 // read keeps the log, and sees the end of the process.
-func (h *Host) read(logs io.Reader) {
+func (h *Host) read(cmd *exec.Cmd, logs io.Reader, done chan<- struct{}) {
 	scanner := bufio.NewScanner(logs)
 	scanner.Buffer(nil, 1<<20)
 	for scanner.Scan() {
@@ -119,10 +135,10 @@ func (h *Host) read(logs io.Reader) {
 		h.woken.Broadcast()
 		h.mu.Unlock()
 	}
-	err := h.cmd.Wait()
+	err := cmd.Wait()
 	h.mu.Lock()
 	h.err = err
-	close(h.done)
+	close(done)
 	h.woken.Broadcast()
 	h.mu.Unlock()
 }
@@ -136,7 +152,7 @@ func (h *Host) await(message string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for {
-		for _, line := range h.lines {
+		for _, line := range h.lines[h.from:] {
 			if strings.Contains(line, `"@message":"`+message+`"`) {
 				return
 			}
@@ -178,7 +194,18 @@ func (h *Host) Log() []string {
 }
 
 // PID is the host's process id.
-func (h *Host) PID() int { return h.cmd.Process.Pid }
+func (h *Host) PID() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.cmd.Process.Pid
+}
+
+// ended returns the channel that is closed at the end of the present process.
+func (h *Host) ended() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.done
+}
 
 // A Module is what GET /mod/ says of one.
 type Module struct {
@@ -216,16 +243,18 @@ func (h *Host) Module(name string) Module {
 // Stop ends the host in an orderly way, and reports if it was not.
 func (h *Host) Stop() {
 	h.t.Helper()
+	if h.cmd == nil { // never started
+		return
+	}
+	done := h.ended()
 	select {
-	case <-h.done:
+	case <-done:
 		return
 	default:
 	}
-	if err := h.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		h.t.Errorf("SIGTERM: %v", err)
-	}
+	Signal(h.t, h.PID(), syscall.SIGTERM)
 	select {
-	case <-h.done:
+	case <-done:
 	case <-time.After(Patience):
 		h.Kill()
 		h.t.Error("host did not end after SIGTERM and was killed")
@@ -239,32 +268,5 @@ func (h *Host) Stop() {
 // Kill ends the host with SIGKILL and waits for its end.
 func (h *Host) Kill() {
 	h.cmd.Process.Kill() //nolint:errcheck // it may have ended
-	<-h.done
-}
-
-// Eventually tries until what it tries succeeds, or fails the test with the
-// last error.
-func Eventually(t testing.TB, try func() error) {
-	t.Helper()
-	deadline := time.Now().Add(Patience)
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("still after %v: %v", Patience, err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-}
-
-// Alive reports whether a process exists and is no zombie.
-func Alive(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return false
-	}
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	return !strings.HasPrefix(rest, "Z")
+	<-h.ended()
 }

@@ -1,0 +1,126 @@
+package drive
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// NewHTTPClient keeps enough connections for many clients on a few hosts.
+func NewHTTPClient(t testing.TB) *http.Client {
+	transport := &http.Transport{MaxIdleConnsPerHost: 2000}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+// A Reply is an answer read to its end.
+type Reply struct {
+	Status int
+	Header http.Header
+	Body   string
+}
+
+func (r Reply) String() string { return fmt.Sprintf("%d %s", r.Status, strings.TrimSpace(r.Body)) }
+
+// Token is the index in a grant's body.
+func (r Reply) Token(t testing.TB) uint64 {
+	t.Helper()
+	n, err := strconv.ParseUint(r.Body, 10, 64)
+	if err != nil || r.Status != http.StatusOK || r.Header.Get("X-Lock-Token") != r.Body {
+		t.Errorf("answer %v, token %q: want a grant", r, r.Header.Get("X-Lock-Token"))
+	}
+	return n
+}
+
+// ValidFor is for how long a grant may be relied on, from its request on.
+func (r Reply) ValidFor(t testing.TB) time.Duration {
+	t.Helper()
+	s, err := strconv.ParseFloat(r.Header.Get("X-Lock-Valid-For"), 64)
+	if err != nil {
+		t.Errorf("X-Lock-Valid-For: %v", err)
+	}
+	return time.Duration(s * float64(time.Second))
+}
+
+// Send makes one request with parameters in the body, in the query for GET.
+func Send(ctx context.Context, c *http.Client, method, address string, parameters ...string) (Reply, error) {
+	form := make(url.Values)
+	for i := 0; i < len(parameters); i += 2 {
+		form.Add(parameters[i], parameters[i+1])
+	}
+	body := strings.NewReader(form.Encode())
+	if method == http.MethodGet {
+		address += "?" + form.Encode()
+		body.Reset("")
+	}
+	req, err := http.NewRequestWithContext(ctx, method, address, body)
+	if err != nil {
+		return Reply{}, err
+	}
+	if method != http.MethodGet {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		return Reply{}, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to the end
+	text, err := io.ReadAll(resp.Body)
+	return Reply{resp.StatusCode, resp.Header, string(text)}, err
+}
+
+// Must is Send for what can't fail.
+func Must(t testing.TB, c *http.Client, method, address string, parameters ...string) Reply {
+	t.Helper()
+	r, err := Send(t.Context(), c, method, address, parameters...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// LockState is what GET says with Accept: application/json.
+type LockState struct {
+	State     string
+	Value     string
+	Index     uint64
+	Waiting   int
+	Remaining int // seconds of the holder's TTL
+}
+
+func StateOf(t testing.TB, c *http.Client, address string) LockState {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to the end
+	var s LockState
+	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// AwaitWaiting waits until n entries wait behind the holder.
+func AwaitWaiting(t testing.TB, c *http.Client, address string, n int) {
+	t.Helper()
+	Eventually(t, func() error {
+		if s := StateOf(t, c, address); s.Waiting != n {
+			return fmt.Errorf("%d waiting, want %d", s.Waiting, n)
+		}
+		return nil
+	})
+}

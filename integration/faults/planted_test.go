@@ -1,0 +1,112 @@
+package faults
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/etcd-modules/modhost/integration/drive"
+)
+
+// runPlanted, set to 1, makes TestPlanted run tests and not only look at its
+// table: see make planted.
+const runPlanted = "MODHOST_TEST_PLANTED"
+
+// A plant is a fault and a test that must fail when the programs have it.
+type plant struct {
+	test   string // as for go test -run
+	name   string // what is broken
+	faults []drive.Fault
+}
+
+// breaks is one change in one file.
+func breaks(file, old, new string) []drive.Fault {
+	return []drive.Fault{{File: file, Old: old, New: new}}
+}
+
+// plants are all of them.
+func plants() []plant { return slices.Concat(defectPlants, modePlants, promisePlants) }
+
+// TestPlanted breaks the programs, one fault at a time, and sees the tests
+// fail. A test that has no fault planted for it proves nothing, so there is
+// none; that is checked in every run, and so is that the faults still fit the
+// source.
+func TestPlanted(t *testing.T) {
+	wantAllPlanted(t)
+	for i, p := range plants() {
+		t.Run(fmt.Sprintf("%s/%s", p.test, p.name), func(t *testing.T) {
+			if err := (drive.Build{Faults: p.faults}).Fits(); err != nil {
+				t.Fatal(err)
+			}
+			if os.Getenv(runPlanted) == "" {
+				return
+			}
+			t.Parallel()
+			broken, err := drive.Build{Faults: p.faults, Base: programs(t)}.Make(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var pattern []string
+			for part := range strings.SplitSeq(p.test, "/") {
+				pattern = append(pattern, "^"+part+"$")
+			}
+			cmd := exec.Command(os.Args[0], "-test.run", strings.Join(pattern, "/"), "-test.v", "-test.timeout", "5m")
+			cmd.Env = append(os.Environ(), brokenPrograms+"="+broken.Dir, "MODHOST_TEST_PATIENCE=15s")
+			out, err := cmd.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "--- FAIL: "+p.test) {
+				t.Errorf("plant %d: %s does not fail (%v):\n%.8000s", i, p.test, err, out)
+			}
+		})
+	}
+}
+
+// wantAllPlanted checks that every test of this package has a plant.
+func wantAllPlanted(t *testing.T) {
+	t.Helper()
+	files, err := filepath.Glob("*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := make(map[string]bool)
+	for _, p := range plants() {
+		have[p.test] = true
+	}
+	for _, name := range slices.Concat(testFuncs(t, files), defectNames()) {
+		if !have[name] && !slices.Contains(notPlanted, name) {
+			t.Errorf("%s: nobody has seen it fail; plant a fault for it", name)
+		}
+	}
+}
+
+// notPlanted are tests of this package that are no tests of the programs, or
+// plant faults themselves.
+var notPlanted = []string{"TestMain", "TestPlanted", "TestDefects", "TestSoak", "TestSoak_FindsBrokenRules"}
+
+// testFuncs are the names of the tests in files.
+func testFuncs(t *testing.T, files []string) []string {
+	t.Helper()
+	var names []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if rest, ok := strings.CutPrefix(line, "func Test"); ok {
+				name, _, _ := strings.Cut(rest, "(")
+				names = append(names, "Test"+name)
+			}
+		}
+	}
+	return names
+}
+
+// promisePlants are for the tests of what the documentation promises.
+var promisePlants = []plant{
+	{"TestOutage_MemberCutOffFromTheOthersAnswers503", "reads of a cluster are plain ones", breaks("sdk/store/etcdv2/read.go",
+		"if s.single(ctx) {", "if true {")},
+}
