@@ -28,14 +28,12 @@ func defectNames() []string {
 // there. All stories share a host and have locks of their own.
 func TestDefects(t *testing.T) {
 	h := programs(t).Start(t, drive.Embedded)
-	t.Run("group", func(t *testing.T) {
-		for _, d := range defects {
-			t.Run(d.name, func(t *testing.T) {
-				t.Parallel()
-				d.story(t, h)
-			})
-		}
-	})
+	for _, d := range defects {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			d.story(t, h)
+		})
+	}
 }
 
 // defectPlants are faults that the defects' tests must see.
