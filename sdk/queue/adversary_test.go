@@ -589,7 +589,7 @@ func TestQueue_OldHeartbeatJudgesNobody(t *testing.T) {
 			sent := time.Now().Add(-age)
 			s.mu.Lock()
 			s.seen = time.Now().Add(-2 * sessionTTL)
-			s.since[sessionKey(gone)] = time.Now().Add(-2 * sessionTTL)
+			s.since[sessionKey(gone)] = absence{at: time.Now().Add(-2 * sessionTTL), rev: 1}
 			rev := s.rev
 			s.mu.Unlock()
 			s.apply(context.Background(), []store.Event{{Type: store.EventPut, Revision: rev + 1, Entry: store.Entry{
@@ -599,5 +599,77 @@ func TestQueue_OldHeartbeatJudgesNobody(t *testing.T) {
 				t.Errorf("with a heartbeat sent %v ago: dead = %v, want %v", age, got, want)
 			}
 		}
+	})
+}
+
+// A create whose outcome is unknown may take effect when nobody waits for it
+// any more: a member of etcd that was cut off passes it on. It must not be in
+// the way of others, neither as a waiting entry nor as a held one, but for
+// whom has found it there and taken it over.
+func TestQueue_LateCreateIsTakenBack(t *testing.T) {
+	for name, busy := range map[string]bool{"held": false, "waiting": true} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				p, _ := b.process("p")
+				q, view := b.process("q")
+				var g *Grant
+				if busy {
+					g = b.acquire(p, b.request("a", "", Forever)).granted()
+				}
+				arrives := make(chan struct{})
+				view.SetHook(func(op memory.Op, key string) memory.Fault {
+					if op == memory.OpCreate && strings.HasPrefix(key, linesDir) {
+						return memory.Fault{Late: arrives}
+					}
+					return memory.Fault{}
+				})
+				r := b.request("a", "", Forever)
+				r.TTL = time.Hour
+				taken := b.request("b", "x", Forever)
+				b.acquire(q, r).failed(store.ErrUnavailable)
+				b.acquire(q, taken).failed(store.ErrUnavailable)
+				time.Sleep(30 * time.Second)
+				close(arrives)
+				synctest.Wait()
+				view.SetHook(nil)
+				b.acquire(q, taken).granted()
+				time.Sleep(suspectEvery + 2*beat)
+				if busy {
+					b.release(p, "a", g)
+				}
+				b.acquire(p, b.request("a", "", 0)).granted()
+				if got := len(b.entries("b")); got != 1 {
+					t.Errorf("%d entries of who has come back, want 1", got)
+				}
+			})
+		})
+	}
+}
+
+// A session that was missed for long, and whose process then writes an entry,
+// was not missed in a view that has the entry.
+func TestQueue_EntryAfterTheSessionIsNoLeftOver(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		g := b.acquire(p, b.request("a", "", Forever)).granted()
+		b.acquire(p, b.request("a", "", Forever)).waiting() // p judges
+		add := func(value string) {
+			e := record{Value: value}.with(waiting, time.Minute, []string{"q"})
+			if _, err := b.db.Create(context.Background(), lineDir("a")+"/"+entryID(value, ""), e.encode(), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		add("x")
+		time.Sleep(sessionTTL - beat)
+		add("y")
+		time.Sleep(sessionTTL - 2*beat)
+		if got := b.entries("a"); len(got) != 4 && len(got) != 3 || got[len(got)-1].rec.Value != "y" {
+			t.Errorf("line %+v, want the entry that came last to be in it", got)
+		}
+		time.Sleep(5 * beat)
+		if got := b.entries("a"); len(got) != 2 {
+			t.Errorf("%d entries, want 2", len(got))
+		}
+		_ = g
 	})
 }

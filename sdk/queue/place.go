@@ -455,6 +455,9 @@ func (p *place) leave(ctx context.Context, d demand) (clean bool, err error) {
 	if p.stale || p.unsure {
 		e, err := p.l.q.store.Get(ctx, p.key, store.Linearizable)
 		if errors.Is(err, store.ErrNotFound) || err == nil && p.entry.Created != 0 && e.Created != p.entry.Created {
+			if p.unsure && p.entry.Created == 0 {
+				p.l.q.expectLate(p.tried)
+			}
 			return true, nil
 		}
 		if err != nil {

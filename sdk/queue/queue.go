@@ -51,9 +51,10 @@ type Queue struct {
 
 	draining chan struct{} // closed by Drain
 
-	mu       sync.Mutex       // guards what follows, and the lines with their places
-	lines    map[string]*line // by directory
-	runnable []*place         // to be run by a worker, in this order
+	mu       sync.Mutex           // guards what follows, and the lines with their places
+	lines    map[string]*line     // by directory
+	runnable []*place             // to be run by a worker, in this order
+	late     map[string]time.Time // contents of creates that were given up without knowing their outcome
 	workers  int
 	drained  bool
 	handover bool
@@ -74,6 +75,7 @@ func New(o Options) (*Queue, error) {
 		log:      o.Logger,
 		draining: make(chan struct{}),
 		lines:    make(map[string]*line),
+		late:     make(map[string]time.Time),
 	}
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	q.session = newSession(q, o.Session, o.Ended)

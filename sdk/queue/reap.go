@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +22,10 @@ const (
 	// one with a value may be made again by its client.
 	graceAnonymous = 2 * time.Second
 	graceValue     = 10 * time.Second
+
+	// lateKept is how long a write is looked out for whose outcome stayed
+	// unknown: a member of etcd that was cut off passes it on when it is back.
+	lateKept = time.Minute
 
 	// pruneEvery is how long the empty directory of a lock stays at least.
 	pruneEvery = 10 * time.Minute
@@ -93,19 +98,19 @@ func (q *Queue) remove(ctx context.Context, items []item, limit time.Duration) {
 	}
 }
 
-// waitingEntries reads what waits in any line.
-func (q *Queue) waitingEntries(ctx context.Context) ([]item, error) {
+// entries reads what is in any line.
+func (q *Queue) entries(ctx context.Context) ([]item, error) {
 	list, err := q.store.List(ctx, linesDir, store.Linearizable)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(decodeAll(list.Entries), func(it item) bool { return it.rec.State != waiting }), nil
+	return decodeAll(list.Entries), nil
 }
 
 // sweep looks through all lines for left-overs: of dead sessions, and of our
 // own, should a write have taken effect after we had given it up.
 func (q *Queue) sweep(ctx context.Context) {
-	items, err := q.waitingEntries(ctx)
+	items, err := q.entries(ctx)
 	if err != nil {
 		q.log.Warn("sweep failed", "error", err)
 		return
@@ -113,15 +118,49 @@ func (q *Queue) sweep(ctx context.Context) {
 	var over []item
 	missing := false
 	for _, it := range items {
-		if q.leftOver(it) || q.orphan(it) {
+		switch {
+		case q.isLate(it):
 			over = append(over, it)
+		case it.rec.State != waiting:
+		default:
+			if q.leftOver(it) || q.orphan(it) {
+				over = append(over, it)
+			}
+			missing = missing || q.session.noneLive(it.rec.Sessions)
 		}
-		missing = missing || q.session.noneLive(it.rec.Sessions)
 	}
 	q.remove(ctx, over, beat)
-	if !missing {
+	if !missing && !q.awaitsLate() {
 		q.session.cleared()
 	}
+}
+
+// expectLate notes a create that nobody waits for any more, but which may
+// still take effect. A waiting entry would be in the way until the next sweep,
+// a held one for as long as its TTL.
+func (q *Queue) expectLate(content string) {
+	q.mu.Lock()
+	q.late[content] = time.Now()
+	q.mu.Unlock()
+	q.session.suspect()
+}
+
+// isLate reports whether it is such an entry, in the state in which it was
+// sent: who found it and took it over has written it anew.
+func (q *Queue) isLate(it item) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	_, late := q.late[it.entry.Value]
+	return late
+}
+
+// awaitsLate forgets what has been looked out for long enough, and reports
+// whether there is more.
+func (q *Queue) awaitsLate() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	maps.DeleteFunc(q.late, func(_ string, since time.Time) bool { return time.Since(since) > lateKept })
+	return len(q.late) > 0
 }
 
 // orphan reports whether only this process could be waiting on it, and is not.
@@ -148,7 +187,7 @@ func (q *Queue) clearEnded(ctx context.Context) {
 	began := time.Now()
 	var pause backoff
 	for {
-		items, err := q.waitingEntries(ctx)
+		items, err := q.entries(ctx)
 		if err != nil {
 			if !pause.wait(ctx) {
 				return
@@ -160,6 +199,7 @@ func (q *Queue) clearEnded(ctx context.Context) {
 		left, others := false, false
 		for _, it := range items {
 			switch {
+			case it.rec.State != waiting:
 			case !q.fromEnded(it):
 				others = true
 			case q.attended(it): // resumed, and about to join

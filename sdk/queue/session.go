@@ -16,7 +16,7 @@ import (
 const (
 	// sessionTTL is how long a process may be out of touch with the store
 	// before others clear away what it left waiting.
-	sessionTTL = 10 * time.Second
+	sessionTTL = 8 * time.Second
 
 	// beat is the interval of heartbeats. A watch that does not show them for
 	// beatLost is not to be trusted.
@@ -46,9 +46,15 @@ type session struct {
 	live     map[string]bool           // sessions in the store, by key segment
 	rev      store.Revision            // of live
 	seen     time.Time                 // when the latest of our own heartbeats was sent that the watch has shown
-	since    map[string]time.Time      // when a session was first missed, by key
+	since    map[string]absence        // of sessions that are missed, by key
 	goodbyes map[string]store.Revision // of those that took their entry away themselves, by key
 	suspects bool                      // entries may be waiting somewhere on sessions that are gone
+}
+
+// An absence is when a session was first missed, in a view as of rev.
+type absence struct {
+	at  time.Time
+	rev store.Revision
 }
 
 func newSession(q *Queue, id string, ended []string) *session {
@@ -57,7 +63,7 @@ func newSession(q *Queue, id string, ended []string) *session {
 		start:    make(chan struct{}, 1),
 		born:     time.Now(),
 		up:       make(chan struct{}),
-		since:    make(map[string]time.Time),
+		since:    make(map[string]absence),
 		goodbyes: make(map[string]store.Revision),
 	}
 }
@@ -194,7 +200,7 @@ func (s *session) keep(ctx context.Context) {
 			return
 		}
 		s.q.judgeMirrors(ctx)
-		if age := now.Sub(swept); age >= sweepEvery || age >= suspectEvery && s.suspecting() {
+		if age := now.Sub(swept); age >= sweepEvery || s.suspecting() && (age >= suspectEvery || s.overdue(swept)) {
 			s.q.sweep(ctx)
 			swept = now
 		}
@@ -309,6 +315,9 @@ func (s *session) apply(ctx context.Context, events []store.Event) {
 			s.goodbyes[ev.Entry.Key] = ev.Revision
 			fallthrough
 		default:
+			if s.live[ev.Entry.Key] && s.inTouchLocked() {
+				s.since[ev.Entry.Key] = absence{time.Now(), ev.Revision}
+			}
 			delete(s.live, ev.Entry.Key)
 			s.suspects = true
 		}
@@ -373,12 +382,25 @@ func (s *session) dead(id string, rev store.Revision) bool {
 		delete(s.since, key)
 		return false
 	}
-	since, missed := s.since[key]
-	if !missed {
-		s.since[key] = time.Now()
+	a, missed := s.since[key]
+	if !missed || a.rev < rev { // whoever has written rev was there after it was missed
+		s.since[key] = absence{time.Now(), s.rev}
 		return false
 	}
-	return time.Since(since) >= sessionTTL
+	return time.Since(a.at) >= sessionTTL
+}
+
+// overdue reports whether the time of a session that is missed was over
+// between then and now: what waits on it may be cleared away.
+func (s *session) overdue(then time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.since {
+		if over := a.at.Add(sessionTTL); over.After(then) && !over.After(time.Now()) {
+			return true
+		}
+	}
+	return false
 }
 
 // noneLive reports whether the view is in doubt or shows none of ids.

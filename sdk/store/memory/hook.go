@@ -35,6 +35,7 @@ type Fault struct {
 	Refuse error           // do not apply, return this; ErrUnavailable as a rule
 	Hold   <-chan struct{} // applied: wait until closed, then answer
 	Lose   error           // applied, but return this: the reply was lost
+	Late   <-chan struct{} // instead of all that: return ErrUnavailable now, and apply when closed
 }
 
 // SetHook sets the hook of this view for the calls that begin after it; nil

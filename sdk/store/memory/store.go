@@ -252,6 +252,15 @@ func (s *Store) write(ctx context.Context, op Op, key, value string, ttl time.Du
 // call runs apply under the database's lock, with the hook's faults around it.
 func (s *Store) call(ctx context.Context, op Op, key string, apply func(*db) error) error {
 	fault := s.fault(op, key)
+	if fault.Late != nil {
+		go func() { // ends with the test at the latest: a bubble waits for it
+			<-fault.Late
+			s.db.lock()
+			defer s.db.mu.Unlock()
+			apply(s.db) //nolint:errcheck // nobody is told
+		}()
+		return fmt.Errorf("%s %q: %w", op, key, store.ErrUnavailable)
+	}
 	err := fault.before(ctx)
 	if err == nil {
 		s.db.lock()
