@@ -11,7 +11,13 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 # How long make fuzz tries each target.
 FUZZTIME ?= 30s
 
-.PHONY: build run test lint fuzz proto clean test-tools
+# How long make soak goes on, and with which seed; a random one if empty.
+DURATION ?= 1h
+SEED ?=
+# The round to begin with, to repeat one.
+ROUND ?=
+
+.PHONY: build run test lint fuzz faults planted soak proto clean test-tools
 
 build:
 	go build $(LDFLAGS) -o bin/modhost ./host/cmd/modhost
@@ -31,6 +37,19 @@ lint:
 fuzz:
 	go test -run '^$$' -fuzz FuzzLoad -fuzztime $(FUZZTIME) ./host/config
 	go test -run '^$$' -fuzz FuzzLock -fuzztime $(FUZZTIME) ./plugins/lock
+
+# The tests of what holds while things break, with as many rounds and clients as
+# their documentation says, which takes half an hour.
+faults: test-tools
+	MODHOST_TEST_LONG=1 go test -count=1 -timeout 90m -v -run 'TestDefects|TestMode|TestCrash|TestPause|TestOutage' ./integration/faults
+
+# Breaks the programs in one way after the other and sees the tests fail.
+planted: test-tools
+	MODHOST_TEST_PLANTED=1 go test -count=1 -timeout 120m -v -run 'TestPlanted|TestSoak_FindsBrokenRules' ./integration/faults
+
+# Clients and storms of faults, judged by the checker.
+soak: test-tools
+	MODHOST_SOAK_DURATION=$(DURATION) MODHOST_SOAK_SEED=$(SEED) MODHOST_SOAK_ROUND=$(ROUND) go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./integration/faults
 
 # What the tests need beside Go: curl drives the documented calls, the race
 # detector needs cgo and with it a C compiler. Debian as root gets what is

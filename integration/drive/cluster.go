@@ -3,6 +3,7 @@ package drive
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -55,38 +56,18 @@ func (p Programs) StartCluster(t testing.TB, n int) *Cluster {
 		c.Members = append(c.Members, m)
 	}
 	for i, m := range c.Members {
-		m.config = filepath.Join(m.dir, "etcd.json")
-		text, err := json.Marshal(map[string]any{ // JSON is YAML, too
-			"name":                        m.Name,
-			"data-dir":                    filepath.Join(m.dir, "data"),
-			"enable-v2":                   true,
-			"unsafe-no-fsync":             true, // nobody pulls the plug of the machine
+		m.configure(map[string]any{
 			"listen-client-urls":          m.URL,
 			"advertise-client-urls":       m.URL,
 			"listen-peer-urls":            peerURLs[i],
 			"initial-advertise-peer-urls": m.peers.URL,
 			"initial-cluster":             strings.Join(initial, ","),
-			"initial-cluster-state":       "new",
-			"snapshot-count":              10000,
-			"log-level":                   "warn",
-			"log-outputs":                 []string{filepath.Join(m.dir, "etcd.log")},
-			"logger":                      "zap",
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(m.config, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
 		m.begin()
 	}
 	t.Cleanup(func() {
 		for _, m := range c.Members {
-			m.Kill()
-			if t.Failed() {
-				text, _ := os.ReadFile(filepath.Join(m.dir, "etcd.log")) //nolint:errcheck // then there is none
-				t.Logf("log of etcd member %s (%s):\n%.20000s", m.Name, m.ID, text)
-			}
+			m.end()
 		}
 	})
 	for _, m := range c.Members {
@@ -94,6 +75,31 @@ func (p Programs) StartCluster(t testing.TB, n int) *Cluster {
 	}
 	c.name()
 	return c
+}
+
+// configure writes the member's config file: settings, and what is the same for
+// all members.
+func (m *Member) configure(settings map[string]any) {
+	m.t.Helper()
+	maps.Copy(settings, map[string]any{
+		"name":                  m.Name,
+		"data-dir":              filepath.Join(m.dir, "data"),
+		"enable-v2":             true,
+		"unsafe-no-fsync":       true, // nobody pulls the plug of the machine
+		"initial-cluster-state": "new",
+		"snapshot-count":        10000,
+		"log-level":             "warn",
+		"log-outputs":           []string{filepath.Join(m.dir, "etcd.log")},
+		"logger":                "zap",
+	})
+	text, err := json.Marshal(settings) // JSON is YAML, too
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.config = filepath.Join(m.dir, "etcd.json")
+	if err := os.WriteFile(m.config, text, 0o600); err != nil {
+		m.t.Fatal(err)
+	}
 }
 
 // Endpoints are the client URLs of all members.
@@ -215,6 +221,16 @@ func (m *Member) PID() int { return m.cmd.Process.Pid }
 func (m *Member) Kill() {
 	m.cmd.Process.Kill() //nolint:errcheck // it may have ended
 	<-m.done
+}
+
+// end kills the member at the end of the test, and shows its log with one that
+// failed.
+func (m *Member) end() {
+	m.Kill()
+	if m.t.Failed() {
+		text, _ := os.ReadFile(filepath.Join(m.dir, "etcd.log")) //nolint:errcheck // then there is none
+		m.t.Logf("log of etcd member %s (%s):\n%.20000s", m.Name, m.ID, text)
+	}
 }
 
 // Restart starts a member that was killed, on its data.

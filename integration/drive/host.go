@@ -49,6 +49,20 @@ module "lock" {
 }
 `
 
+// At gives a config an address to listen on, for a host that is to be found
+// there again after a restart.
+func At(config, address string) string {
+	return strings.Replace(config, `listen     = "127.0.0.1:0"`, fmt.Sprintf("listen     = %q", address), 1)
+}
+
+// Patiently makes the plugin of a config start again however often it ends.
+func Patiently(config string) string {
+	return strings.Replace(config, `"/mod/v2/lock"]`, `"/mod/v2/lock"]
+  restart {
+    max = 0
+  }`, 1)
+}
+
 // Joined is a config for a host on an etcd that runs elsewhere.
 func Joined(endpoints ...string) string {
 	list, err := json.Marshal(endpoints)
@@ -226,6 +240,15 @@ func (h *Host) Modules() []Module {
 		h.t.Fatal(err)
 	}
 	return modules
+}
+
+// Plugin returns the process id of the lock's plugin, 0 while there is none.
+func (h *Host) Plugin() int {
+	var modules []Module
+	if err := getJSON(h.URL+"/mod/", &modules); err != nil || len(modules) == 0 {
+		return 0
+	}
+	return modules[0].PID
 }
 
 // Module returns what the listing says of one module.

@@ -104,9 +104,3 @@ func testFuncs(t *testing.T, files []string) []string {
 	}
 	return names
 }
-
-// promisePlants are for the tests of what the documentation promises.
-var promisePlants = []plant{
-	{"TestOutage_MemberCutOffFromTheOthersAnswers503", "reads of a cluster are plain ones", breaks("sdk/store/etcdv2/read.go",
-		"if s.single(ctx) {", "if true {")},
-}

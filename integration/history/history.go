@@ -11,6 +11,7 @@ package history
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -27,11 +28,12 @@ const (
 	Missed                  // a release answered 404: the token was not in the line
 	Doubt                   // a release whose answer is unknown
 	Renew                   // answered 200
+	Read                    // answered which token holds the lock, 0 = none
 	expire                  // made by Check: the store let the token go
 )
 
 func (k Kind) String() string {
-	return [...]string{"", "acquire", "release", "missed", "doubt", "renew", "expire"}[k]
+	return [...]string{"", "acquire", "release", "missed", "doubt", "renew", "read", "expire"}[k]
 }
 
 // An Op is one request with its answer. Requests that brought no grant and
@@ -202,12 +204,19 @@ func expiries(ops []Op) ([]Op, []error) {
 		tokens = append(tokens, t)
 	}
 	slices.Sort(tokens)
-	complete := slices.DeleteFunc(slices.Clone(ops), func(o Op) bool { return o.Kind == Doubt || o.Kind == Renew })
-	for i, t := range tokens[:max(0, len(tokens)-1)] {
+	complete := slices.DeleteFunc(slices.Clone(ops), func(o Op) bool {
+		// A token that a read has shown and no client was told of is that of a
+		// client whose answer was lost, or came when it had left.
+		return o.Kind == Doubt || o.Kind == Renew || o.Kind == Read && o.Token != 0 && granted[o.Token] == 0
+	})
+	for i, t := range tokens {
 		if released[t] {
 			continue
 		}
-		next := granted[tokens[i+1]]
+		next := time.Duration(math.MaxInt64)
+		if i+1 < len(tokens) {
+			next = granted[tokens[i+1]]
+		}
 		if valid[t] >= next {
 			errs = append(errs, fmt.Errorf("token %d was granted at %v while token %d was valid until %v", tokens[i+1], next, t, valid[t]))
 			continue
@@ -238,6 +247,8 @@ var mutexModel = porcupine.Model{
 			return true, mutex{0, s.last}
 		case Missed:
 			return s.holder != o.Token, s
+		case Read:
+			return s.holder == o.Token, s
 		default: // expire
 			return s.holder == o.Token, mutex{0, s.last}
 		}
@@ -253,11 +264,12 @@ func operations(ops []Op) []porcupine.Operation {
 	return out
 }
 
-// AddRelease records that the entry of owner was released by somebody who did
-// not know its token. If owner was granted the lock, that ended it; if not, a
-// waiting entry was released and there is nothing to record.
-func (h *History) AddRelease(owner string, client int, call, ret time.Duration) {
+// AddByOwner records that the entry of owner was released (Release), or may have
+// been (Doubt), by somebody who did not know its token. If owner was granted the
+// lock, that ended it; if not, a waiting entry was released and there is nothing
+// to record.
+func (h *History) AddByOwner(kind Kind, owner string, client int, call, ret time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.byOwner = append(h.byOwner, Op{Kind: Release, Client: client, Owner: owner, Call: call, Return: ret})
+	h.byOwner = append(h.byOwner, Op{Kind: kind, Client: client, Owner: owner, Call: call, Return: ret})
 }

@@ -15,6 +15,10 @@ func release(token uint64, call, ret time.Duration) Op {
 	return Op{Kind: Release, Token: token, Call: call, Return: ret}
 }
 
+func read(token uint64, call, ret time.Duration) Op {
+	return Op{Kind: Read, Token: token, Call: call, Return: ret}
+}
+
 func TestHistory_Check(t *testing.T) {
 	for name, test := range map[string]struct {
 		ok  bool
@@ -28,6 +32,10 @@ func TestHistory_Check(t *testing.T) {
 		"expired after a renewal":                {true, []Op{acquire(1, "a", 0, 1, 50), {Kind: Renew, Token: 1, Owner: "a", Call: 40, Return: 41, Valid: 90}, acquire(2, "b", 0, 95, 150)}},
 		"released too late":                      {true, []Op{acquire(1, "a", 0, 1, 50), acquire(2, "b", 0, 60, 200), {Kind: Missed, Token: 1, Call: 70, Return: 71}}},
 		"release with an unknown end":            {true, []Op{acquire(1, "a", 0, 1, 100), {Kind: Doubt, Token: 1, Call: 5, Return: 50}, acquire(2, "b", 0, 20, 200)}},
+		"read":                                   {true, []Op{read(0, 0, 1), acquire(1, "a", 0, 5, 100), read(1, 6, 7), release(1, 8, 12), read(0, 9, 10)}},
+		"read before the client was told":        {true, []Op{acquire(1, "a", 0, 5, 100), read(1, 2, 3), release(1, 8, 12)}},
+		"read after the expiry":                  {true, []Op{acquire(1, "a", 0, 5, 50), read(1, 60, 61), read(0, 62, 63)}},
+		"read of what no client knows":           {true, []Op{acquire(1, "a", 0, 1, 100), release(1, 5, 6), read(2, 7, 8)}},
 		"waiter released":                        {true, []Op{acquire(1, "a", 0, 1, 100), release(3, 5, 6), release(1, 7, 8), acquire(4, "d", 0, 9, 100)}},
 		"told too late to rely on":               {true, []Op{acquire(1, "a", 0, 50, 40), acquire(2, "b", 0, 45, 100)}},
 		"double grant":                           {false, []Op{acquire(1, "a", 0, 1, 100), acquire(2, "b", 0, 3, 100), release(1, 5, 6), release(2, 7, 8)}},
@@ -37,6 +45,9 @@ func TestHistory_Check(t *testing.T) {
 		"token goes back":                        {false, []Op{acquire(2, "a", 0, 1, 100), release(2, 5, 6), acquire(1, "b", 0, 7, 100), release(1, 8, 9)}},
 		"one token for two owners":               {false, []Op{acquire(1, "a", 0, 1, 100), acquire(1, "b", 0, 3, 100), release(1, 5, 6)}},
 		"released, yet missed":                   {false, []Op{acquire(1, "a", 0, 1, 100), {Kind: Missed, Token: 1, Call: 2, Return: 3}, release(1, 5, 6)}},
+		"read of a released token":               {false, []Op{acquire(1, "a", 0, 1, 100), release(1, 5, 6), read(1, 7, 8)}},
+		"read as free while valid":               {false, []Op{acquire(1, "a", 0, 1, 100), read(0, 7, 8)}},
+		"read of the one before":                 {false, []Op{acquire(1, "a", 0, 1, 50), acquire(2, "b", 0, 60, 100), read(1, 70, 71)}},
 		"granted again after its end":            {false, []Op{acquire(1, "a", 0, 1, 100), release(1, 2, 3), acquire(1, "a", 10, 11, 100), acquire(2, "b", 0, 200, 300)}},
 	} {
 		t.Run(name, func(t *testing.T) {

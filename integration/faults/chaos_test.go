@@ -1,0 +1,283 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/etcd-modules/modhost/integration/drive"
+)
+
+// A site is all there is: members of etcd, and hosts that reach them by links.
+type site struct {
+	t     testing.TB
+	etcd  *drive.Cluster
+	hosts []*drive.Host
+	links [][]*drive.Link // of a host to a member
+	http  *http.Client
+	brief bool // troubles last too short for a place or a lock to get lost
+}
+
+// newSite starts a cluster of members and hosts on it.
+func newSite(t testing.TB, p drive.Programs, members, hosts int) *site {
+	t.Helper()
+	s := &site{t: t, etcd: p.StartCluster(t, members), http: drive.NewHTTPClient(t)}
+	for i := range hosts {
+		var links []*drive.Link
+		var endpoints []string
+		for j := range members {
+			// Hosts begin with different members.
+			l := drive.NewLink(t, strings.TrimPrefix(s.etcd.Members[(i+j)%members].URL, "http://"))
+			links, endpoints = append(links, l), append(endpoints, l.URL)
+		}
+		config := drive.Patiently(drive.At(drive.Joined(endpoints...), drive.FreeAddress(t)))
+		s.hosts, s.links = append(s.hosts, p.Start(t, config)), append(s.links, links)
+	}
+	return s
+}
+
+func (s *site) urls() []string {
+	var urls []string
+	for _, h := range s.hosts {
+		urls = append(urls, h.URL)
+	}
+	return urls
+}
+
+// A trouble is something that goes wrong for a while: apply begins it and
+// returns what ends it.
+type trouble struct {
+	what string
+	time time.Duration
+	// deaf is set for what keeps a process from hearing of etcd, or etcd from
+	// hearing of it: if it lasts its places may be lost.
+	deaf  bool
+	begin func() (end func())
+}
+
+// between chooses a time.
+func between(rnd *rand.Rand, from, to time.Duration) time.Duration {
+	return from + time.Duration(rnd.Int64N(int64(to-from)))
+}
+
+// choose makes the next trouble. Nothing but rnd decides what it is.
+func (s *site) choose(rnd *rand.Rand) trouble {
+	host, member := rnd.IntN(len(s.hosts)), rnd.IntN(len(s.etcd.Members))
+	h, m := s.hosts[host], s.etcd.Members[member]
+	brief := between(rnd, 100*time.Millisecond, 3*time.Second)
+	long := between(rnd, 500*time.Millisecond, 12*time.Second)
+	delay := between(rnd, 20*time.Millisecond, 1500*time.Millisecond)
+	if s.brief {
+		brief, long, delay = min(brief, briefly), min(long, briefly), min(delay, 200*time.Millisecond)
+	}
+	which := rnd.IntN(17)
+	part := rnd.Float64()
+	switch which {
+	case 0, 1:
+		return trouble{fmt.Sprintf("plugin of host %d killed", host), brief, false, func() func() {
+			if pid := h.Plugin(); pid != 0 {
+				syscall.Kill(pid, syscall.SIGKILL) //nolint:errcheck // it may have ended by itself
+			}
+			return func() {}
+		}}
+	case 2, 3, 4:
+		return trouble{fmt.Sprintf("plugin of host %d stopped", host), long, true, func() func() {
+			pid := h.Plugin()
+			if pid != 0 {
+				syscall.Kill(pid, syscall.SIGSTOP) //nolint:errcheck // it may have ended
+			}
+			return func() {
+				if pid != 0 {
+					syscall.Kill(pid, syscall.SIGCONT) //nolint:errcheck // the host may have replaced it
+				}
+			}
+		}}
+	case 5:
+		return trouble{fmt.Sprintf("host %d killed", host), brief, true, func() func() {
+			h.Kill()
+			return h.Restart
+		}}
+	case 6:
+		return trouble{fmt.Sprintf("host %d ends and starts again", host), brief, true, func() func() {
+			h.Stop()
+			return h.Restart
+		}}
+	case 7:
+		return trouble{fmt.Sprintf("host %d stopped", host), brief, true, func() func() {
+			drive.Signal(s.t, h.PID(), syscall.SIGSTOP)
+			return func() { drive.Signal(s.t, h.PID(), syscall.SIGCONT) }
+		}}
+	case 8:
+		return trouble{fmt.Sprintf("member %d killed", member), long, true, func() func() {
+			m.Kill()
+			return m.Restart
+		}}
+	case 9:
+		return trouble{fmt.Sprintf("member %d stopped", member), long, true, func() func() {
+			drive.Signal(s.t, m.PID(), syscall.SIGSTOP)
+			return func() { drive.Signal(s.t, m.PID(), syscall.SIGCONT) }
+		}}
+	case 10, 11:
+		return trouble{fmt.Sprintf("member %d cut off from the others", member), long, true, func() func() {
+			s.etcd.Isolate(m)
+			return s.etcd.Heal
+		}}
+	case 12:
+		return s.onLinks(fmt.Sprintf("host %d cut off from etcd", host), long, true, host, drive.Trouble{Cut: true})
+	case 13:
+		return s.onLinks(fmt.Sprintf("host %d far from etcd", host), long, true, host,
+			drive.Trouble{Delay: delay})
+	case 14:
+		return s.onLinks(fmt.Sprintf("host %d loses pieces of what it says to etcd, and of the replies", host), long, true, host,
+			drive.Trouble{Lossy: 0.02 + part/10})
+	case 15: // the split that leaves a host with the part that knows old news only
+		return trouble{fmt.Sprintf("host %d and the member it asks first cut off from the others", host), long, true, func() func() {
+			s.etcd.Isolate(s.etcd.Members[host%len(s.etcd.Members)])
+			others := s.links[host][1:]
+			for _, l := range others {
+				l.Set(drive.Trouble{Refuse: true})
+			}
+			return func() {
+				s.etcd.Heal()
+				for _, l := range others {
+					l.Set(drive.Trouble{})
+				}
+			}
+		}}
+	default:
+		return trouble{"history overrun", brief, false, func() func() {
+			s.overrun(1200)
+			return func() {}
+		}}
+	}
+}
+
+func (s *site) onLinks(what string, long time.Duration, deaf bool, host int, tr drive.Trouble) trouble {
+	return trouble{what, long, deaf, func() func() {
+		for _, l := range s.links[host] {
+			l.Set(tr)
+		}
+		return func() {
+			for _, l := range s.links[host] {
+				l.Set(drive.Trouble{})
+			}
+		}
+	}}
+}
+
+// overrun makes n writes that have nothing to do with modhost. etcd remembers
+// the last 1000 for its watchers. Members may be down: what fails is left out.
+func (s *site) overrun(n int) {
+	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
+	defer cancel()
+	var writers sync.WaitGroup
+	for w := range 16 {
+		writers.Go(func() {
+			for i := range n / 16 {
+				form := url.Values{"value": {"x"}}.Encode()
+				address := fmt.Sprintf("%s/v2/keys/other/%d-%d", s.etcd.Members[w%len(s.etcd.Members)].URL, w, i%10)
+				req, err := http.NewRequestWithContext(ctx, http.MethodPut, address, strings.NewReader(form))
+				if err != nil {
+					return
+				}
+				req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+				resp, err := s.http.Do(req)
+				if err != nil {
+					return
+				}
+				resp.Body.Close() //nolint:errcheck // not read
+			}
+		})
+	}
+	writers.Wait()
+}
+
+// A record of troubles says when places may have been lost.
+type record struct {
+	mu    sync.Mutex // guards spans
+	spans [][2]time.Time
+}
+
+// briefly is how long a trouble lasts at most in a brief storm, and how long a
+// process may be out of touch with etcd, or etcd with itself, without losing
+// anything: two of them one after the other are less than [briefTTL], and the
+// TTL of a session.
+const (
+	briefly  = 1200 * time.Millisecond
+	briefTTL = 5 // seconds
+)
+
+func (r *record) add(from, to time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.spans = append(r.spans, [2]time.Time{from, to})
+}
+
+// mayLose reports whether one of the spans overlaps the time of a request. What
+// was lost is told up to half a minute later.
+func (r *record) mayLose(from, to time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.spans {
+		if s[0].Before(to) && s[1].Add(30*time.Second).After(from) {
+			return true
+		}
+	}
+	return false
+}
+
+// storm makes one trouble after the other, two at a time at most, until over,
+// and ends them all. It must be called by the test's own goroutine.
+func (s *site) storm(rnd *rand.Rand, r *record, over time.Time) {
+	type ongoing struct {
+		trouble
+		begun time.Time
+		end   func()
+	}
+	var now []ongoing
+	finish := func(o ongoing) {
+		o.end()
+		ended := time.Now()
+		if o.deaf && !s.brief {
+			r.add(o.begun, ended)
+		}
+	}
+	defer func() {
+		for _, o := range now {
+			finish(o)
+		}
+	}()
+	for time.Now().Before(over) {
+		next := s.choose(rnd)
+		pause := between(rnd, 100*time.Millisecond, 2*time.Second)
+		// What is chosen depends on the seed only, so what can't begin beside
+		// the present trouble waits for its end.
+		for len(now) > 1 || len(now) > 0 && !now[0].beside(next.what) {
+			<-time.After(min(time.Until(now[0].begun.Add(now[0].time)), time.Until(over)))
+			finish(now[0])
+			now = now[1:]
+		}
+		if !time.Now().Before(over) {
+			return
+		}
+		s.t.Logf("%s for %v", next.what, next.time.Round(time.Millisecond))
+		begun := time.Now()
+		now = append(now, ongoing{next, begun, next.begin()})
+		<-time.After(min(pause, time.Until(over)))
+	}
+}
+
+// beside reports whether another trouble may begin while this one lasts: not
+// one of the same thing, nor of a second member, without which etcd has no
+// majority for as long as both last.
+func (tr trouble) beside(what string) bool {
+	return (!strings.Contains(tr.what, "member") || !strings.Contains(what, "member")) &&
+		(!strings.Contains(tr.what, "host") || !strings.Contains(what, "host"))
+}
