@@ -98,14 +98,15 @@ func TestCrash_HostKilled(t *testing.T) {
 	// mirror shows it to the host that lives.
 	const lonely = "/mod/v2/lock/lonely"
 	drive.Must(t, c, http.MethodPost, one.URL+lonely, "ttl", "600").Token(t)
-	for i := range 5 {
+	waiters := often(10, 1000)
+	for i := range waiters {
 		ask(t, c, two.URL+path, "ttl", "600")
 		ask(t, c, two.URL+lonely, "ttl", "600", "value", fmt.Sprint(i))
-		drive.AwaitWaiting(t, c, two.URL+path, i+1)
-		drive.AwaitWaiting(t, c, two.URL+lonely, i+1)
 	}
+	drive.AwaitWaiting(t, c, two.URL+path, waiters)
+	drive.AwaitWaiting(t, c, two.URL+lonely, waiters)
 	last := ask(t, c, one.URL+path, "ttl", "600")
-	drive.AwaitWaiting(t, c, one.URL+path, 6)
+	drive.AwaitWaiting(t, c, one.URL+path, waiters+1)
 
 	plugin := two.Plugin()
 	two.Kill()

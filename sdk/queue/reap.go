@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/etcd-modules/modhost/sdk/store"
@@ -77,25 +79,45 @@ func (q *Queue) leftOver(it item) bool {
 	return all
 }
 
+// removers is how many removals are under way at a time: what a host with
+// thousands of waiters leaves behind must not take long.
+const removers = 8
+
 // remove deletes entries in exactly the state that was judged. It leaves what
 // takes longer than limit to the next round: whoever judges has a session to
 // keep up meanwhile.
 func (q *Queue) remove(ctx context.Context, items []item, limit time.Duration) {
 	began := time.Now()
-	for _, it := range items {
-		if time.Since(began) >= limit {
-			return
-		}
-		err := q.store.Delete(ctx, it.entry)
-		switch {
-		case err == nil:
-			q.log.Warn("removed left-over entry", "key", it.entry.Key, "index", it.entry.Created)
-		case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrChanged):
-		default:
-			q.log.Warn("remove left-over entry failed", "key", it.entry.Key, "index", it.entry.Created, "error", err)
-			return // the store is out of reach: the next round finds them again
-		}
+	var next atomic.Int64
+	var all sync.WaitGroup
+	defer all.Wait()
+	for range min(removers, len(items)) {
+		all.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(items) || time.Since(began) >= limit {
+					return
+				}
+				if !q.removeOne(ctx, items[i]) {
+					next.Store(int64(len(items))) // the next round finds them again
+				}
+			}
+		})
 	}
+}
+
+// removeOne reports false if the store is out of reach.
+func (q *Queue) removeOne(ctx context.Context, it item) bool {
+	err := q.store.Delete(ctx, it.entry)
+	switch {
+	case err == nil:
+		q.log.Warn("removed left-over entry", "key", it.entry.Key, "index", it.entry.Created)
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrChanged):
+	default:
+		q.log.Warn("remove left-over entry failed", "key", it.entry.Key, "index", it.entry.Created, "error", err)
+		return false
+	}
+	return true
 }
 
 // entries reads what is in any line.
