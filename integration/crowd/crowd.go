@@ -180,10 +180,16 @@ func (r *round) choose(n int) {
 	}
 	r.parameters = append(r.parameters, "ttl", strconv.Itoa(r.ttl))
 	r.work = time.Duration(r.rnd.IntN(3000)) * time.Microsecond
-	if r.c.Trouble && r.rnd.IntN(8) == 0 {
+	r.renews = r.rnd.IntN(4) == 0
+	if !r.c.Trouble {
+		return
+	}
+	switch k := r.rnd.IntN(40); { // who holds it when something breaks must keep it
+	case k == 0:
+		r.work = 2*time.Second + time.Duration(r.rnd.IntN(4000))*time.Millisecond
+	case k < 5:
 		r.work = time.Duration(r.rnd.IntN(1500)) * time.Millisecond
 	}
-	r.renews = r.rnd.IntN(4) == 0
 }
 
 // failed reports whether an answer, or none, says nothing about the outcome.
@@ -214,6 +220,9 @@ func (r *round) run(ctx context.Context) {
 		c.mu.Unlock()
 	}
 }
+
+// renewEvery is how often who works for longer renews its lock.
+const renewEvery = 500 * time.Millisecond
 
 // attempt asks for the lock until waiting ends, and uses and releases it.
 func (r *round) attempt(ctx, waiting context.Context, v *visit) end {
@@ -254,15 +263,20 @@ func (r *round) attempt(ctx, waiting context.Context, v *visit) end {
 	if r.expires {
 		return had
 	}
-	<-time.After(r.work)
-	if r.renews {
-		r.renew(ctx, token, call+valid)
+	until := call + valid
+	for rest := r.work; rest > 0; rest -= renewEvery {
+		<-time.After(min(rest, renewEvery))
+		if r.renews || rest > renewEvery {
+			until = r.renew(ctx, token, until)
+		}
 	}
 	r.release(ctx, token)
 	return had
 }
 
-func (r *round) renew(ctx context.Context, token uint64, valid time.Duration) {
+// renew renews the lock of a holder who may rely on it until then, and returns
+// until when it may now.
+func (r *round) renew(ctx context.Context, token uint64, then time.Duration) time.Duration {
 	c := r.c
 	call := c.History.Now()
 	a, err := drive.Send(ctx, c.HTTP, http.MethodPut, c.address(r.rnd), "index", strconv.FormatUint(token, 10), "ttl", strconv.Itoa(r.ttl))
@@ -272,15 +286,17 @@ func (r *round) renew(ctx context.Context, token uint64, valid time.Duration) {
 		_, more, err := grant(a)
 		if err != nil {
 			c.problem("PUT by holder %s: %v", r.owner, err)
-			return
+			break
 		}
 		c.History.Add(history.Op{Kind: history.Renew, Client: r.id, Token: token, Owner: r.owner, Call: call, Return: ret, Valid: call + more})
+		return max(then, call+more)
 	case r.shared, r.deleted: // somebody who shares it, or the deletion, has released it
-	case err == nil && a.Status == http.StatusNotFound && ret > valid: // too late
+	case err == nil && a.Status == http.StatusNotFound && ret > then: // too late
 	case failed(a, err) && c.Trouble:
 	default:
-		c.problem("PUT by holder %s with token %d, valid until %v = %v, %v: lock lost", r.owner, token, valid, a, err)
+		c.problem("PUT by holder %s with token %d, valid until %v = %v, %v: lock lost", r.owner, token, then, a, err)
 	}
+	return then
 }
 
 // release deletes an entry and records how that went.

@@ -77,10 +77,10 @@ func (s *site) choose(rnd *rand.Rand) trouble {
 	if s.brief {
 		brief, long, delay = min(brief, briefly), min(long, briefly), min(delay, 200*time.Millisecond)
 	}
-	which := rnd.IntN(17)
+	which := rnd.IntN(18)
 	part := rnd.Float64()
 	switch which {
-	case 0, 1:
+	case 0, 1, 17:
 		return trouble{fmt.Sprintf("plugin of host %d killed", host), brief, false, func() func() {
 			if pid := h.Plugin(); pid != 0 {
 				syscall.Kill(pid, syscall.SIGKILL) //nolint:errcheck // it may have ended by itself

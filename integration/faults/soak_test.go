@@ -144,7 +144,7 @@ var rules = []plant{
 	{"", "5: a session lives a second without a heartbeat", breaks("sdk/queue/session.go",
 		"sessionTTL = 8 * time.Second", "sessionTTL = time.Second")},
 	{"", "6: a successor clears held entries, too", breaks("sdk/queue/reap.go",
-		"			case it.rec.State != waiting:\n			case !q.fromEnded(it):", "			case !q.fromEnded(it):")},
+		"			case it.rec.State != waiting:\n			case !q.fromEnded(it):", "			case it.rec.State == waiting && !q.fromEnded(it):")},
 	{"", "6: a successor clears at once what is being resumed", breaks("sdk/queue/reap.go",
 		"			case q.attended(it): // resumed, and about to join\n				left = true\n			case it.rec.Anonymous && age >= graceAnonymous, age >= graceValue:",
 		"			case true:")},
