@@ -172,7 +172,7 @@ func (r *round) choose(n int) {
 		case k < 40: // its entry is deleted by its value, waiting or not
 			r.deleted = true
 			r.parameters = append(r.parameters, "value", r.owner)
-		case k < 41: // is never heard of again
+		case k < 41, r.c.Trouble && k < 44: // is never heard of again
 			r.ttl, r.expires = 1, true
 		case k < 50: // an owner with a name of its own
 			r.parameters = append(r.parameters, "value", r.owner)

@@ -49,8 +49,7 @@ func (p Programs) StartCluster(t testing.TB, n int) *Cluster {
 		m := &Member{Name: fmt.Sprintf("m%d", i), t: t, binary: filepath.Join(p.Dir, memberProgram), dir: t.TempDir()}
 		m.URL = "http://" + FreeAddress(t)
 		peer := FreeAddress(t)
-		m.peers = NewLink(t, peer)
-		m.peers.source = raftSource
+		m.peers = newLink(t, peer, raftSource)
 		peerURLs[i] = "http://" + peer
 		initial = append(initial, m.Name+"="+m.peers.URL)
 		c.Members = append(c.Members, m)

@@ -43,12 +43,17 @@ type Trouble struct {
 // there yet.
 func NewLink(t testing.TB, target string) *Link {
 	t.Helper()
+	return newLink(t, target, nil)
+}
+
+func newLink(t testing.TB, target string, source func(head []byte) string) *Link {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	k := &Link{
-		URL: "http://" + l.Addr().String(), Address: l.Addr().String(), target: target, listener: l,
+		URL: "http://" + l.Addr().String(), Address: l.Addr().String(), target: target, listener: l, source: source,
 		changed: make(chan struct{}), conns: make(map[net.Conn]struct{}),
 	}
 	k.running.Go(k.accept)

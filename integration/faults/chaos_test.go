@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/etcd-modules/modhost/integration/drive"
+	"github.com/etcd-modules/modhost/integration/history"
 )
 
 // A site is all there is: members of etcd, and hosts that reach them by links.
@@ -231,6 +232,13 @@ func (r *record) mayLose(from, to time.Time) bool {
 		}
 	}
 	return false
+}
+
+// lossy begins a history in which replies of etcd may get lost.
+func lossy() *history.History {
+	h := history.New()
+	h.Lossy = true
+	return h
 }
 
 // storm makes one trouble after the other, two at a time at most, until over,

@@ -12,7 +12,6 @@ import (
 
 	"github.com/etcd-modules/modhost/integration/crowd"
 	"github.com/etcd-modules/modhost/integration/drive"
-	"github.com/etcd-modules/modhost/integration/history"
 )
 
 // A plugin is stopped at a random point, for longer than every TTL, and goes on:
@@ -33,7 +32,7 @@ func TestPause_PluginStoppedPastEveryTTL(t *testing.T) {
 		for i := range 3 {
 			crowds = append(crowds, &crowd.Crowd{
 				HTTP: client, Hosts: []string{one.URL, two.URL}, Lock: fmt.Sprintf("paused%d-%d", n, i), Clients: 8, Time: 2 * time.Second,
-				Seed: rnd.Uint64(), Trouble: true, TTL: 1, History: history.New(),
+				Seed: rnd.Uint64(), Trouble: true, TTL: 1, History: lossy(),
 				MayLose: func(time.Time, time.Time) bool { return true }, // a grant that ran out on its way
 			})
 		}

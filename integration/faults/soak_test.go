@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -55,7 +58,7 @@ func (s *soak) round(n int) []string {
 	for i := range 3 {
 		crowds = append(crowds, &crowd.Crowd{
 			HTTP: s.site.http, Hosts: s.site.urls(), Lock: fmt.Sprintf("soak%d-%d", n, i), Clients: 20, Time: stormTime,
-			Seed: rnd.Uint64(), Trouble: true, TTL: ttl, MayLose: lost.mayLose, History: history.New(),
+			Seed: rnd.Uint64(), Trouble: true, TTL: ttl, MayLose: lost.mayLose, History: lossy(),
 		})
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), stormTime+calmTime)
@@ -73,12 +76,26 @@ func (s *soak) round(n int) []string {
 			problems = append(problems, err.Error())
 		}
 		for _, err := range c.History.Check(time.Minute) {
-			problems = append(problems, fmt.Sprintf("%s: %v", c.Lock, err))
+			problems = append(problems, fmt.Sprintf("%s: %v%s", c.Lock, err, witnesses(c.History, err.Error())))
 		}
 		s.total.operations += len(c.History.Ops())
 		s.total.grants += c.Grants()
 	}
 	return problems
+}
+
+var tokens = regexp.MustCompile(`token (\d+)`)
+
+// witnesses are the operations with a token that text names.
+func witnesses(h *history.History, text string) string {
+	var b strings.Builder
+	named := tokens.FindAllStringSubmatch(text, -1)
+	for _, o := range h.Ops() {
+		if slices.ContainsFunc(named, func(m []string) bool { return m[1] == strconv.FormatUint(o.Token, 10) }) {
+			fmt.Fprintf(&b, "\n    %v", o)
+		}
+	}
+	return b.String()
 }
 
 // TestSoak lets clients contend while everything breaks that can break: a short
@@ -172,7 +189,7 @@ func TestSoak_FindsBrokenRules(t *testing.T) {
 			s := &soak{site: newSite(t, broken, 3, 3), seed: rand.Uint64()}
 			for n := range most {
 				if problems := s.round(n); len(problems) > 0 {
-					t.Logf("found in round %d: %s", n, problems[0])
+					t.Logf("found in round %d with seed %d: %s", n, s.seed, strings.Join(problems[:min(3, len(problems))], "\n"))
 					return
 				}
 			}

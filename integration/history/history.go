@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,17 +24,18 @@ import (
 type Kind int
 
 const (
-	Acquire Kind = iota + 1 // answered with a grant
-	Release                 // answered 200: the token was in the line
-	Missed                  // a release answered 404: the token was not in the line
-	Doubt                   // a release whose answer is unknown
-	Renew                   // answered 200
-	Read                    // answered which token holds the lock, 0 = none
-	expire                  // made by Check: the store let the token go
+	Acquire  Kind = iota + 1 // answered with a grant
+	Release                  // answered 200: the token was in the line
+	Missed                   // a release answered 404: the token was not in the line
+	Doubt                    // a release whose answer is unknown
+	Renew                    // answered 200
+	Read                     // answered which token holds the lock, 0 = none
+	expire                   // made by Check: the store let the token go
+	repeated                 // made by Check: a release that may have come after another one
 )
 
 func (k Kind) String() string {
-	return [...]string{"", "acquire", "release", "missed", "doubt", "renew", "read", "expire"}[k]
+	return [...]string{"", "acquire", "release", "missed", "doubt", "renew", "read", "expire", "release"}[k]
 }
 
 // An Op is one request with its answer. Requests that brought no grant and
@@ -54,6 +56,11 @@ func (o Op) String() string {
 
 // A History collects operations from many clients at once.
 type History struct {
+	// Lossy says that etcd's replies may get lost: who repeats a release and
+	// finds nothing is told that it is done, though it may be another one's
+	// doing. Set before the first operation.
+	Lossy bool
+
 	start   time.Time
 	mu      sync.Mutex
 	ops     []Op
@@ -97,10 +104,17 @@ func (h *History) Check(limit time.Duration) []error {
 	ops := h.Ops()
 	errs := invariants(ops)
 	complete, bad := expiries(ops)
+	if h.Lossy {
+		for i := range complete {
+			if complete[i].Kind == Release {
+				complete[i].Kind = repeated
+			}
+		}
+	}
 	errs = append(errs, bad...)
-	switch porcupine.CheckOperationsTimeout(mutexModel, operations(complete), limit) {
+	switch result, info := porcupine.CheckOperationsVerbose(mutexModel, operations(complete), limit); result {
 	case porcupine.Illegal:
-		errs = append(errs, fmt.Errorf("no order of the %d operations explains the answers", len(complete)))
+		errs = append(errs, fmt.Errorf("no order of the %d operations explains the answers; %s", len(complete), stuck(complete, info)))
 	case porcupine.Unknown:
 		errs = append(errs, fmt.Errorf("undecided after %v", limit))
 	}
@@ -190,13 +204,11 @@ func expiries(ops []Op) ([]Op, []error) {
 			if at, ok := granted[o.Token]; o.Kind == Acquire && (!ok || o.Return < at) {
 				granted[o.Token] = o.Return
 			}
-		case Doubt: // may have ended it
-			valid[o.Token] = 0
 		}
 	}
 	for _, o := range ops {
-		if o.Kind == Doubt {
-			valid[o.Token] = o.Call
+		if o.Kind == Doubt { // may have ended it
+			valid[o.Token] = min(valid[o.Token], o.Call)
 		}
 	}
 	tokens := make([]uint64, 0, len(granted))
@@ -223,7 +235,34 @@ func expiries(ops []Op) ([]Op, []error) {
 		}
 		complete = append(complete, Op{Kind: expire, Token: t, Call: valid[t], Return: next})
 	}
+	slices.SortFunc(complete, func(a, b Op) int { return cmp.Compare(a.Return, b.Return) })
 	return complete, errs
+}
+
+// stuck tells how far the search for an order has come: the end of the longest
+// order that it has found, and the first answers that it has no place for.
+func stuck(ops []Op, info porcupine.LinearizationInfo) string {
+	var longest []int
+	for _, order := range info.PartialLinearizations()[0] {
+		if len(order) > len(longest) {
+			longest = order
+		}
+	}
+	const few = 5
+	var b strings.Builder
+	b.WriteString("possible up to")
+	for _, i := range longest[max(0, len(longest)-few):] {
+		fmt.Fprintf(&b, "\n    %v", ops[i])
+	}
+	b.WriteString("\nbut then there are")
+	left := 0
+	for i, o := range ops {
+		if !slices.Contains(longest, i) && left < few {
+			left++
+			fmt.Fprintf(&b, "\n    %v", o)
+		}
+	}
+	return b.String()
 }
 
 // A mutex with tokens.
@@ -243,6 +282,11 @@ var mutexModel = porcupine.Model{
 			// A waiting entry can be released too: then it is not the holder.
 			if s.holder != o.Token {
 				return o.Token > s.last, s
+			}
+			return true, mutex{0, s.last}
+		case repeated:
+			if s.holder != o.Token {
+				return true, s
 			}
 			return true, mutex{0, s.last}
 		case Missed:

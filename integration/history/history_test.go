@@ -32,6 +32,7 @@ func TestHistory_Check(t *testing.T) {
 		"expired after a renewal":                {true, []Op{acquire(1, "a", 0, 1, 50), {Kind: Renew, Token: 1, Owner: "a", Call: 40, Return: 41, Valid: 90}, acquire(2, "b", 0, 95, 150)}},
 		"released too late":                      {true, []Op{acquire(1, "a", 0, 1, 50), acquire(2, "b", 0, 60, 200), {Kind: Missed, Token: 1, Call: 70, Return: 71}}},
 		"release with an unknown end":            {true, []Op{acquire(1, "a", 0, 1, 100), {Kind: Doubt, Token: 1, Call: 5, Return: 50}, acquire(2, "b", 0, 20, 200)}},
+		"doubtful release after its end":         {true, []Op{acquire(1, "a", 0, 1, 50), acquire(2, "b", 0, 60, 100), {Kind: Doubt, Token: 1, Call: 70, Return: 90}}},
 		"read":                                   {true, []Op{read(0, 0, 1), acquire(1, "a", 0, 5, 100), read(1, 6, 7), release(1, 8, 12), read(0, 9, 10)}},
 		"read before the client was told":        {true, []Op{acquire(1, "a", 0, 5, 100), read(1, 2, 3), release(1, 8, 12)}},
 		"read after the expiry":                  {true, []Op{acquire(1, "a", 0, 5, 50), read(1, 60, 61), read(0, 62, 63)}},
@@ -48,18 +49,40 @@ func TestHistory_Check(t *testing.T) {
 		"read of a released token":               {false, []Op{acquire(1, "a", 0, 1, 100), release(1, 5, 6), read(1, 7, 8)}},
 		"read as free while valid":               {false, []Op{acquire(1, "a", 0, 1, 100), read(0, 7, 8)}},
 		"read of the one before":                 {false, []Op{acquire(1, "a", 0, 1, 50), acquire(2, "b", 0, 60, 100), read(1, 70, 71)}},
+		"released twice":                         {false, []Op{acquire(1, "a", 0, 1, 100), release(1, 2, 3), acquire(2, "b", 0, 5, 100), release(1, 6, 7)}},
 		"granted again after its end":            {false, []Op{acquire(1, "a", 0, 1, 100), release(1, 2, 3), acquire(1, "a", 10, 11, 100), acquire(2, "b", 0, 200, 300)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := New()
-			for i, o := range test.ops {
-				o.Client = i
-				o.Call, o.Return, o.Valid = o.Call*ms, o.Return*ms, o.Valid*ms
-				h.Add(o)
-			}
-			if errs := h.Check(time.Minute); (len(errs) == 0) != test.ok {
-				t.Errorf("Check = %v, want ok %v", errs, test.ok)
-			}
+			judge(t, New(), test.ok, test.ops)
 		})
+	}
+}
+
+func TestHistory_CheckOfLossy(t *testing.T) {
+	for name, test := range map[string]struct {
+		ok  bool
+		ops []Op
+	}{
+		"released twice":          {true, []Op{acquire(1, "a", 0, 1, 100), release(1, 2, 3), acquire(2, "b", 0, 5, 100), release(1, 6, 7)}},
+		"released, yet it holds":  {false, []Op{acquire(1, "a", 0, 1, 100), release(1, 2, 3), read(1, 5, 6)}},
+		"released, then a second": {false, []Op{acquire(1, "a", 0, 1, 100), release(1, 2, 3), acquire(2, "b", 0, 5, 100), acquire(3, "c", 0, 6, 100)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := New()
+			h.Lossy = true
+			judge(t, h, test.ok, test.ops)
+		})
+	}
+}
+
+func judge(t *testing.T, h *History, ok bool, ops []Op) {
+	t.Helper()
+	for i, o := range ops {
+		o.Client = i
+		o.Call, o.Return, o.Valid = o.Call*ms, o.Return*ms, o.Valid*ms
+		h.Add(o)
+	}
+	if errs := h.Check(time.Minute); (len(errs) == 0) != ok {
+		t.Errorf("Check = %v, want ok %v", errs, ok)
 	}
 }
