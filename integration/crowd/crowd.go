@@ -43,6 +43,9 @@ type Crowd struct {
 	// two times, as its process was out of touch for too long. nil: never.
 	MayLose func(from, to time.Time) bool
 
+	// OnProblem is called at each problem, unless it is nil.
+	OnProblem func()
+
 	History *history.History
 
 	mu       sync.Mutex // guards problems and team
@@ -57,6 +60,9 @@ const maxProblems = 20
 func (c *Crowd) problem(format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.OnProblem != nil {
+		c.OnProblem()
+	}
 	if len(c.problems) < maxProblems {
 		c.problems = append(c.problems, fmt.Sprintf("%v %s: ", c.History.Now().Round(time.Millisecond), c.Lock)+fmt.Sprintf(format, args...))
 	}

@@ -241,44 +241,48 @@ func lossy() *history.History {
 	return h
 }
 
-// storm makes one trouble after the other, two at a time at most, until over,
-// and ends them all. It must be called by the test's own goroutine.
-func (s *site) storm(rnd *rand.Rand, r *record, over time.Time) {
+// storm makes one trouble after the other, two at a time at most, until over or
+// the end of ctx, and ends them all. It must be called by the test's own goroutine.
+func (s *site) storm(ctx context.Context, rnd *rand.Rand, r *record, over time.Time) {
 	type ongoing struct {
 		trouble
 		begun time.Time
 		end   func()
 	}
 	var now []ongoing
-	finish := func(o ongoing) {
-		o.end()
-		ended := time.Now()
-		if o.deaf && !s.brief {
-			r.add(o.begun, ended)
-		}
-	}
 	defer func() {
 		for _, o := range now {
-			finish(o)
+			o.end()
 		}
 	}()
-	for time.Now().Before(over) {
+	ctx, cancel := context.WithDeadline(ctx, over)
+	defer cancel()
+	until := func(at time.Time) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Until(at)):
+		}
+	}
+	for ctx.Err() == nil {
 		next := s.choose(rnd)
 		pause := between(rnd, 100*time.Millisecond, 2*time.Second)
 		// What is chosen depends on the seed only, so what can't begin beside
 		// the present trouble waits for its end.
 		for len(now) > 1 || len(now) > 0 && !now[0].beside(next.what) {
-			<-time.After(min(time.Until(now[0].begun.Add(now[0].time)), time.Until(over)))
-			finish(now[0])
+			until(now[0].begun.Add(now[0].time))
+			now[0].end()
 			now = now[1:]
 		}
-		if !time.Now().Before(over) {
+		if ctx.Err() != nil {
 			return
 		}
 		s.t.Logf("%s for %v", next.what, next.time.Round(time.Millisecond))
 		begun := time.Now()
+		if next.deaf && !s.brief {
+			r.add(begun, begun.Add(next.time))
+		}
 		now = append(now, ongoing{next, begun, next.begin()})
-		<-time.After(min(pause, time.Until(over)))
+		until(begun.Add(pause))
 	}
 }
 

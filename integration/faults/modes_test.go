@@ -42,9 +42,8 @@ func TestMode_F01_PausedHolder(t *testing.T) {
 	const ttl = 2
 	first := startHolder(t, s.lock("a"), ttl, st)
 	old, _ := st.awaitWrite(t, 0)
-	second := startHolder(t, s.lock("a"), 60, st)
-	drive.AwaitWaiting(t, s.http, s.lock("a"), 1)
 	first.signal(syscall.SIGSTOP)
+	second := startHolder(t, s.lock("a"), 60, st)
 	token, _ := st.awaitWrite(t, old)
 	if e := wantEntries(t, s.host.Etcd, "a", 1); e[0].Created != token {
 		t.Errorf("write with token %d, want %d, the index in etcd", token, e[0].Created)
@@ -252,8 +251,8 @@ func TestMode_F06_ReplyLost(t *testing.T) {
 		t.Errorf("repeated POST = %s, want %d", index, e[0].Created)
 	}
 	sent := time.Now()
-	const ttl = time.Second
-	if r, err := drive.Send(t.Context(), s.http, http.MethodPost, front.URL+"/mod/v2/lock/c", "ttl", "1"); err == nil {
+	const ttl = 2 * time.Second
+	if r, err := drive.Send(t.Context(), s.http, http.MethodPost, front.URL+"/mod/v2/lock/c", "ttl", "2"); err == nil {
 		t.Errorf("POST = %v, want it lost", r)
 	}
 	granted := time.Now()
@@ -349,7 +348,7 @@ func TestMode_F08_HolderCrashes(t *testing.T) {
 			began := time.Now()
 			h := startHolder(t, s.lock(name), seconds, st)
 			_, granted := st.awaitWrite(t, 0)
-			next := s.queue(1, name, "ttl", "60")
+			next := s.begin(http.MethodPost, name, "ttl", "60")
 			h.signal(syscall.SIGKILL)
 			next.granted()
 			if after := next.answered.Sub(began); after < ttl {

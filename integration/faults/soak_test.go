@@ -55,25 +55,28 @@ func (s *soak) round(n int) []string {
 		ttl = briefTTL
 	}
 	var crowds []*crowd.Crowd
+	ctx, cancel := context.WithTimeout(t.Context(), stormTime+calmTime)
+	defer cancel()
 	for i := range 3 {
 		crowds = append(crowds, &crowd.Crowd{
-			HTTP: s.site.http, Hosts: s.site.urls(), Lock: fmt.Sprintf("soak%d-%d", n, i), Clients: 20, Time: stormTime,
+			OnProblem: cancel, // what comes after it tells nothing new
+			HTTP:      s.site.http, Hosts: s.site.urls(), Lock: fmt.Sprintf("soak%d-%d", n, i), Clients: 20, Time: stormTime,
 			Seed: rnd.Uint64(), Trouble: true, TTL: ttl, MayLose: lost.mayLose, History: lossy(),
 		})
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), stormTime+calmTime)
-	defer cancel()
 	var running sync.WaitGroup
 	for _, c := range crowds {
 		running.Go(func() { c.Run(ctx) })
 	}
-	s.site.storm(rnd, &lost, time.Now().Add(stormTime))
+	s.site.storm(ctx, rnd, &lost, time.Now().Add(stormTime))
 	running.Wait()
 	var problems []string
 	for _, c := range crowds {
 		problems = append(problems, c.Problems()...)
-		if err := drive.Within(calmTime, func() error { return c.Settled(t.Context()) }); err != nil {
-			problems = append(problems, err.Error())
+		if len(problems) == 0 {
+			if err := drive.Within(calmTime, func() error { return c.Settled(t.Context()) }); err != nil {
+				problems = append(problems, err.Error())
+			}
 		}
 		for _, err := range c.History.Check(time.Minute) {
 			problems = append(problems, fmt.Sprintf("%s: %v%s", c.Lock, err, witnesses(c.History, err.Error())))
