@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -644,6 +645,66 @@ func TestQueue_LateCreateIsTakenBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+// late has the next create of view take effect when arrives is closed.
+func late(view *memory.Store, arrives <-chan struct{}) {
+	var once sync.Once
+	view.SetHook(func(op memory.Op, key string) (f memory.Fault) {
+		if op == memory.OpCreate && strings.HasPrefix(key, linesDir) {
+			once.Do(func() { f.Late = arrives })
+		}
+		return f
+	})
+}
+
+// The create is repeated, the lock is obtained and released again, and then the
+// first copy takes effect.
+func TestQueue_LateCreateAfterTheRelease(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, view := b.process("q")
+		arrives := make(chan struct{})
+		late(view, arrives)
+		r := b.request("a", "x", Forever)
+		r.TTL = time.Hour
+		b.acquire(q, r).failed(store.ErrUnavailable)
+		again := b.acquire(q, r) // before the place of the first one is cleared away
+		time.Sleep(time.Second)
+		b.release(q, "a", again.granted())
+		close(arrives)
+		synctest.Wait()
+		if got := b.entries("a"); len(got) != 1 {
+			t.Fatalf("%d entries, want the late one", len(got))
+		}
+		time.Sleep(suspectEvery + 2*beat)
+		b.acquire(p, b.request("a", "", 0)).granted()
+	})
+}
+
+// The same owner comes again and waits with the entry that came late.
+func TestQueue_LateCreateIsAdopted(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, view := b.process("q")
+		r := b.request("a", "", Forever)
+		r.TTL = time.Hour
+		g := b.acquire(p, r).granted()
+		arrives := make(chan struct{})
+		late(view, arrives)
+		b.acquire(q, b.request("a", "x", Forever)).failed(store.ErrUnavailable)
+		time.Sleep(time.Second) // it is given up
+		close(arrives)
+		synctest.Wait()
+		place := b.entries("a")[1].entry.Created
+		c := b.acquire(q, b.request("a", "x", Forever))
+		b.acquire(p, b.request("a", "", Forever)).waiting()
+		time.Sleep(2 * lateKept)
+		b.release(p, "a", g)
+		if got := c.granted(); got.Index != place {
+			t.Errorf("granted with index %d, want %d", got.Index, place)
+		}
+	})
 }
 
 // A session that was missed for long, and whose process then writes an entry,

@@ -223,6 +223,7 @@ func (p *place) look(ctx context.Context) (sight, error) {
 
 // take notes a state of the entry that somebody else may have written.
 func (p *place) take(e store.Entry) {
+	p.l.q.adopt(e.Value)
 	if e.Created != p.entry.Created || e.Modified > p.entry.Modified {
 		p.entry, p.cur = e, decode(e, time.Now()).rec
 	}
@@ -275,6 +276,9 @@ func (p *place) enter(ctx context.Context, d demand, s sight) error {
 			return err
 		}
 		next, life = p.rec.with(waiting, d.ttl, []string{p.l.q.session.id}), 0
+	}
+	if p.unsure { // it may still come, when this one is gone again
+		p.l.q.expectLate(p.tried)
 	}
 	err := p.write(next, func(content string) (store.Entry, error) {
 		return p.l.q.store.Create(ctx, p.key, content, life)

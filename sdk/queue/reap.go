@@ -167,6 +167,14 @@ func (q *Queue) expectLate(content string) {
 	q.session.suspect()
 }
 
+// adopt takes an entry that has come late after all off the list, as there is
+// somebody again who waits with it.
+func (q *Queue) adopt(content string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.late, content)
+}
+
 // isLate reports whether it is such an entry, in the state in which it was
 // sent: who found it and took it over has written it anew.
 func (q *Queue) isLate(it item) bool {
