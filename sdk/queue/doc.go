@@ -25,7 +25,9 @@
 //     uninterrupted contact with the store; entries that only dead sessions
 //     wait on are removed in exactly the state that was judged.
 //  6. After a crash the successor clears what its predecessor left waiting.
-//     Held entries are nobody's to clear: they live by their TTL.
+//     Held entries are nobody's to clear: they live by their TTL. Only a create
+//     of one's own whose outcome stayed unknown, and for which nobody waits any
+//     more, is removed if it takes effect late, in the very state it was sent in.
 //  7. A listing older than what was already seen is refused.
 //
 // Entries of a lock with local waiters are mirrored by one watch per lock, and
