@@ -103,7 +103,7 @@ func (h *History) Ops() []Op {
 func (h *History) Check(limit time.Duration) []error {
 	ops := h.Ops()
 	errs := invariants(ops)
-	complete, bad := expiries(ops)
+	complete, bad := expiries(ops, h.Lossy)
 	if h.Lossy {
 		for i := range complete {
 			if complete[i].Kind == Release {
@@ -189,8 +189,9 @@ func invariants(ops []Op) []error {
 
 // expiries completes a history by the ends that no client saw: a token that
 // nobody released was let go after the last client could rely on it, and
-// before the next one was granted.
-func expiries(ops []Op) ([]Op, []error) {
+// before the next one was granted. With lossy replies one that was released may
+// have been let go before, too.
+func expiries(ops []Op, lossy bool) ([]Op, []error) {
 	var errs []error
 	released := make(map[uint64]bool)
 	valid := make(map[uint64]time.Duration)
@@ -222,7 +223,7 @@ func expiries(ops []Op) ([]Op, []error) {
 		return o.Kind == Doubt || o.Kind == Renew || o.Kind == Read && o.Token != 0 && granted[o.Token] == 0
 	})
 	for i, t := range tokens {
-		if released[t] {
+		if released[t] && !lossy {
 			continue
 		}
 		next := time.Duration(math.MaxInt64)
@@ -230,6 +231,9 @@ func expiries(ops []Op) ([]Op, []error) {
 			next = granted[tokens[i+1]]
 		}
 		if valid[t] >= next {
+			if released[t] {
+				continue // that was its end
+			}
 			errs = append(errs, fmt.Errorf("token %d was granted at %v while token %d was valid until %v", tokens[i+1], next, t, valid[t]))
 			continue
 		}
@@ -284,17 +288,15 @@ var mutexModel = porcupine.Model{
 				return o.Token > s.last, s
 			}
 			return true, mutex{0, s.last}
-		case repeated:
-			if s.holder != o.Token {
-				return true, s
-			}
-			return true, mutex{0, s.last}
 		case Missed:
 			return s.holder != o.Token, s
 		case Read:
 			return s.holder == o.Token, s
-		default: // expire
-			return s.holder == o.Token, mutex{0, s.last}
+		default: // expire, repeated: done, or nothing to do
+			if s.holder == o.Token {
+				s.holder = 0
+			}
+			return true, s
 		}
 	},
 	DescribeOperation: func(input, _ any) string { return input.(Op).String() },

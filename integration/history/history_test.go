@@ -64,6 +64,7 @@ func TestHistory_CheckOfLossy(t *testing.T) {
 		ops []Op
 	}{
 		"released twice":          {true, []Op{acquire(1, "a", 0, 1, 100), release(1, 2, 3), acquire(2, "b", 0, 5, 100), release(1, 6, 7)}},
+		"released after its end":  {true, []Op{acquire(1, "a", 0, 1, 50), acquire(2, "b", 0, 60, 100), release(1, 70, 80)}},
 		"released, yet it holds":  {false, []Op{acquire(1, "a", 0, 1, 100), release(1, 2, 3), read(1, 5, 6)}},
 		"released, then a second": {false, []Op{acquire(1, "a", 0, 1, 100), release(1, 2, 3), acquire(2, "b", 0, 5, 100), acquire(3, "c", 0, 6, 100)}},
 	} {
