@@ -7,6 +7,7 @@ package crowd
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -116,8 +117,8 @@ func (c *Crowd) address(rnd *rand.Rand) string {
 	return c.Hosts[rnd.IntN(len(c.Hosts))] + "/mod/v2/lock/" + c.Lock
 }
 
-// Run lets all clients contend and waits until they are done. ctx ends what
-// still waits then; that is a problem.
+// Run lets all clients contend and waits until they are done. What still waits
+// at the deadline of ctx is a problem; what its cancellation ends is none.
 func (c *Crowd) Run(ctx context.Context) {
 	over, end := context.WithCancel(ctx)
 	c.asides.Go(func() { c.observe(over) })
@@ -166,7 +167,11 @@ func (r *round) choose(n int) {
 	if !r.c.Calm {
 		switch k := r.rnd.IntN(100); {
 		case k < 15: // a value that clients of all hosts share
-			r.owner, r.shared = fmt.Sprintf("team%d", r.rnd.IntN(8)), true
+			teams := 8
+			if r.c.Trouble { // for more of them to come at the same moment
+				teams = 3
+			}
+			r.owner, r.shared = fmt.Sprintf("team%d", r.rnd.IntN(teams)), true
 			r.parameters = append(r.parameters, "value", r.owner)
 			r.ttl = max(r.c.TTL, 5) // who shortens it takes from the others
 		case k < 25: // gives up in time
@@ -238,7 +243,9 @@ func (r *round) attempt(ctx, waiting context.Context, v *visit) end {
 	ret := c.History.Now()
 	switch {
 	case ctx.Err() != nil:
-		c.problem("POST by %s, sent at %v, was never answered", r.owner, call)
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			c.problem("POST by %s, sent at %v, was never answered", r.owner, call)
+		}
 		return doubted
 	case err != nil && waiting.Err() != nil:
 		return left
