@@ -3,7 +3,6 @@ package integration
 import (
 	"math/rand/v2"
 	"net/http"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -79,28 +78,31 @@ func TestLock_CheckerFindsBrokenRules(t *testing.T) {
 // host they came by.
 func TestLock_FirstComeFirstServed(t *testing.T) {
 	hosts := twoHosts(t, programs(t))
-	c := drive.NewHTTPClient(t)
-	lock := func(i int) string { return hosts[i%len(hosts)] + "/mod/v2/lock/line" }
-	first := drive.Must(t, c, http.MethodPost, lock(0), "ttl", "60").Token(t)
+	var locks []*drive.Lock
+	for _, host := range hosts {
+		locks = append(locks, drive.LockAt(t, host+"/mod/v2/lock/line"))
+	}
+	first := locks[0].Take()
 	const clients = 50
 	granted := make(chan int, clients)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for i := range clients {
+		l, other := locks[i%2], locks[(i+1)%2]
 		wg.Go(func() {
-			r, err := drive.Send(t.Context(), c, http.MethodPost, lock(i), "ttl", "60")
+			r, err := l.Send(t.Context(), http.MethodPost, "ttl", 60)
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			granted <- i
-			if _, err := drive.Send(t.Context(), c, http.MethodDelete, lock(i+1), "index", r.Body); err != nil {
+			if _, err := other.Send(t.Context(), http.MethodDelete, "index", r.Body); err != nil {
 				t.Error(err)
 			}
 		})
-		drive.AwaitWaiting(t, c, lock(i), i+1)
+		l.AwaitWaiting(i + 1)
 	}
-	drive.Must(t, c, http.MethodDelete, lock(1), "index", strconv.FormatUint(first, 10))
+	locks[1].Release(first)
 	for i := range clients {
 		select {
 		case got := <-granted:

@@ -1,10 +1,8 @@
 package integration
 
 import (
-	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -44,22 +42,16 @@ func (m *meter) entries(sessions int) (all, byTime int) {
 	return all, int(age/syncInterval) + 2 + sessions*(int(age/time.Second)+2)
 }
 
-func index(r drive.Reply) string { return r.Body }
-
 func TestLock_UncontendedCostsTwoEntries(t *testing.T) {
 	h := programs(t).Start(t, drive.Embedded)
-	c := drive.NewHTTPClient(t)
-	lock := h.URL + "/mod/v2/lock/cost"
+	l := h.Lock(t, "cost")
 	m := newMeter(t, h.Etcd)
 	const rounds = 500
 	for range rounds {
-		r := drive.Must(t, c, http.MethodPost, lock, "ttl", "60")
-		r.Token(t)
-		drive.Must(t, c, http.MethodGet, lock)
-		if busy := drive.Must(t, c, http.MethodPost, lock, "ttl", "60", "timeout", "0"); busy.Status != http.StatusLocked {
-			t.Fatalf("try on a held lock = %v", busy)
-		}
-		drive.Must(t, c, http.MethodDelete, lock, "index", index(r))
+		index := l.Must(http.MethodPost, "ttl", 60).Token(t)
+		l.Must(http.MethodGet)
+		l.Refused(http.StatusLocked, 700, http.MethodPost, "ttl", 60, "timeout", 0)
+		l.Release(index)
 	}
 	all, byTime := m.entries(0)
 	t.Logf("%d entries for %d rounds, at most %d of them by time", all, rounds, byTime)
@@ -70,25 +62,24 @@ func TestLock_UncontendedCostsTwoEntries(t *testing.T) {
 
 func TestLock_ContendedCostsThreeEntries(t *testing.T) {
 	h := programs(t).Start(t, drive.Embedded)
-	c := drive.NewHTTPClient(t)
-	lock := h.URL + "/mod/v2/lock/cost"
-	first := drive.Must(t, c, http.MethodPost, lock, "ttl", "60")
+	l := h.Lock(t, "cost")
+	first := l.Take()
 	m := newMeter(t, h.Etcd)
 	const waiters = 300
 	var wg sync.WaitGroup
 	for range waiters {
 		wg.Go(func() {
-			r, err := drive.Send(t.Context(), c, http.MethodPost, lock, "ttl", "60")
+			r, err := l.Send(t.Context(), http.MethodPost, "ttl", 60)
 			if err == nil {
-				_, err = drive.Send(t.Context(), c, http.MethodDelete, lock, "index", index(r))
+				_, err = l.Send(t.Context(), http.MethodDelete, "index", r.Body)
 			}
 			if err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	drive.AwaitWaiting(t, c, lock, waiters)
-	drive.Must(t, c, http.MethodDelete, lock, "index", index(first))
+	l.AwaitWaiting(waiters)
+	l.Release(first)
 	wg.Wait()
 	all, byTime := m.entries(1)
 	all-- // the first holder's release
@@ -103,7 +94,6 @@ func TestLock_ContendedCostsThreeEntries(t *testing.T) {
 func TestLock_IdleWaitersAreCheap(t *testing.T) {
 	store := plain(t).Start(t, drive.Embedded)
 	h := plain(t).Start(t, drive.Joined(store.Etcd))
-	c := drive.NewHTTPClient(t)
 	pids := []int{h.PID(), h.Module("lock").PID}
 	resident := func() (sum int64) {
 		for _, pid := range pids {
@@ -112,24 +102,17 @@ func TestLock_IdleWaitersAreCheap(t *testing.T) {
 		return sum
 	}
 	const locks, waiters = 100, 1000
-	lock := func(i int) string { return h.URL + "/mod/v2/lock/idle" + strconv.Itoa(i%locks) }
+	lock := func(h *drive.Host, i int) *drive.Lock { return h.Lock(t, fmt.Sprint("idle", i%locks)) }
 	for i := range locks {
-		drive.Must(t, c, http.MethodPost, lock(i), "ttl", "3600").Token(t)
+		lock(h, i).Take("ttl", 3600)
 	}
 	before := resident()
-	ctx, hangUp := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer hangUp()
+	var calls []*drive.Call
 	for i := range waiters {
-		wg.Go(func() {
-			if r, err := drive.Send(ctx, c, http.MethodPost, lock(i), "ttl", "3600"); ctx.Err() == nil {
-				t.Errorf("a waiter was answered: %v, %v", r, err)
-			}
-		})
+		calls = append(calls, lock(h, i).Post("ttl", 3600))
 	}
 	for i := range locks {
-		drive.AwaitWaiting(t, c, lock(i), waiters/locks)
+		lock(h, i).AwaitWaiting(waiters / locks)
 	}
 	// CPU over a stretch of idling, whose length is what it is a part of.
 	cpu := func() (sum time.Duration) {
@@ -151,15 +134,13 @@ func TestLock_IdleWaitersAreCheap(t *testing.T) {
 		t.Errorf("%.2f %% of a core while idle, want under 2 %%", 100*share)
 	}
 
-	hangUp()
+	for _, c := range calls {
+		c.StillWaits()
+		c.HangUp()
+	}
 	gone := time.Now()
-	drive.Eventually(t, func() error {
-		for i := range locks {
-			if s := drive.StateOf(t, c, store.URL+"/mod/v2/lock/idle"+strconv.Itoa(i)); s.Waiting != 0 {
-				return fmt.Errorf("%d still in the line of lock %d", s.Waiting, i)
-			}
-		}
-		return nil
-	})
+	for i := range locks {
+		lock(store, i).AwaitWaiting(0)
+	}
 	t.Logf("all lines empty %v after the clients hung up", time.Since(gone).Round(time.Millisecond))
 }

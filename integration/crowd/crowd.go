@@ -174,6 +174,13 @@ func (r *round) choose(n int) {
 			r.owner, r.shared = fmt.Sprintf("team%d", r.rnd.IntN(teams)), true
 			r.parameters = append(r.parameters, "value", r.owner)
 			r.ttl = max(r.c.TTL, 5) // who shortens it takes from the others
+			switch r.rnd.IntN(6) {
+			case 0: // leaves the others alone
+				r.timed = true
+				r.parameters = append(r.parameters, "timeout", strconv.Itoa(r.rnd.IntN(3)))
+			case 1:
+				r.hangUp = time.Duration(1+r.rnd.IntN(2000)) * time.Millisecond
+			}
 		case k < 25: // gives up in time
 			r.timed = true
 			r.parameters = append(r.parameters, "timeout", strconv.Itoa(r.rnd.IntN(3)))
@@ -183,9 +190,9 @@ func (r *round) choose(n int) {
 		case k < 40: // its entry is deleted by its value, waiting or not
 			r.deleted = true
 			r.parameters = append(r.parameters, "value", r.owner)
-		case k < 41, r.c.Trouble && k < 44: // is never heard of again
+		case k < 41, r.c.Trouble && k < 47: // is never heard of again
 			r.ttl, r.expires = 1, true
-		case k < 50: // an owner with a name of its own
+		case k < 53: // an owner with a name of its own
 			r.parameters = append(r.parameters, "value", r.owner)
 		}
 	}
@@ -261,7 +268,8 @@ func (r *round) attempt(ctx, waiting context.Context, v *visit) end {
 		}
 		return left
 	case a.Status == http.StatusGone:
-		v.lost = c.MayLose != nil && c.MayLose(sent, time.Now())
+		v.lost = c.MayLose != nil && c.MayLose(sent, time.Now()) ||
+			c.Trouble && r.ttl < c.TTL // so short a grant may run out on its way
 		if !r.deleted && !r.shared && !v.lost { // what is shared is judged when all is known
 			c.problem("POST by %s, sent at %v = %v: place lost", r.owner, call, a)
 		}

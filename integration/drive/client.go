@@ -49,6 +49,22 @@ func (r Reply) ValidFor(t testing.TB) time.Duration {
 	return time.Duration(s * float64(time.Second))
 }
 
+// Code is the errorCode in the body of an error, 0 if there is none.
+func (r Reply) Code() int {
+	var e struct{ ErrorCode int }
+	if json.Unmarshal([]byte(r.Body), &e) != nil {
+		return 0
+	}
+	return e.ErrorCode
+}
+
+func (r Reply) wantError(t testing.TB, what string, status, code int) {
+	t.Helper()
+	if r.Status != status || r.Code() != code {
+		t.Errorf("%s = %v, want %d with code %d", what, r, status, code)
+	}
+}
+
 // Send makes one request with parameters in the body, in the query for GET.
 func Send(ctx context.Context, c *http.Client, method, address string, parameters ...string) (Reply, error) {
 	form := make(url.Values)
@@ -67,60 +83,20 @@ func Send(ctx context.Context, c *http.Client, method, address string, parameter
 	if method != http.MethodGet {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
+	return do(c, req)
+}
+
+func do(c *http.Client, req *http.Request) (Reply, error) {
 	resp, err := c.Do(req)
 	if err != nil {
 		return Reply{}, err
 	}
+	return read(resp)
+}
+
+// read reads an answer to its end.
+func read(resp *http.Response) (Reply, error) {
 	defer resp.Body.Close() //nolint:errcheck // read to the end
 	text, err := io.ReadAll(resp.Body)
 	return Reply{resp.StatusCode, resp.Header, string(text)}, err
-}
-
-// Must is Send for what can't fail.
-func Must(t testing.TB, c *http.Client, method, address string, parameters ...string) Reply {
-	t.Helper()
-	r, err := Send(t.Context(), c, method, address, parameters...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-// LockState is what GET says with Accept: application/json.
-type LockState struct {
-	State     string
-	Value     string
-	Index     uint64
-	Waiting   int
-	Remaining int // seconds of the holder's TTL
-}
-
-func StateOf(t testing.TB, c *http.Client, address string) LockState {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Accept", "application/json")
-	resp, err := c.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close() //nolint:errcheck // read to the end
-	var s LockState
-	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// AwaitWaiting waits until n entries wait behind the holder.
-func AwaitWaiting(t testing.TB, c *http.Client, address string, n int) {
-	t.Helper()
-	Eventually(t, func() error {
-		if s := StateOf(t, c, address); s.Waiting != n {
-			return fmt.Errorf("%d waiting, want %d", s.Waiting, n)
-		}
-		return nil
-	})
 }

@@ -184,6 +184,13 @@ func (m *Member) begin() {
 		m.t.Fatal(err)
 	}
 	m.cmd.Stdout, m.cmd.Stderr = logs, logs
+	// None is left behind by tests that are killed, or over time: a member ends
+	// with its input, and one that is stopped is hung up by the kernel if it is
+	// in a process group of its own.
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if _, err := m.cmd.StdinPipe(); err != nil {
+		m.t.Fatal(err)
+	}
 	if err := m.cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}

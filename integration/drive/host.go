@@ -25,6 +25,7 @@ type Host struct {
 	t      testing.TB
 	binary string
 	config string // its file
+	http   *http.Client
 
 	mu    sync.Mutex // guards what follows
 	cmd   *exec.Cmd
@@ -99,6 +100,7 @@ func (p Programs) Launch(t testing.TB, config string) *Host {
 			t.Logf("log of the host in %s:\n%s", dir, strings.Join(h.Log(), "\n"))
 		}
 	})
+	h.http = NewHTTPClient(t)
 	h.begin()
 	h.await("listening")
 	return h

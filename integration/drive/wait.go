@@ -58,3 +58,16 @@ func Alive(pid int) bool {
 	_, rest, _ := strings.Cut(string(stat), ") ")
 	return !strings.HasPrefix(rest, "Z")
 }
+
+// Gone checks that a process ends within limit.
+func Gone(t testing.TB, pid int, limit time.Duration) {
+	t.Helper()
+	if err := Within(limit, func() error {
+		if Alive(pid) {
+			return fmt.Errorf("process %d is alive", pid)
+		}
+		return nil
+	}); err != nil {
+		t.Errorf("after %v: %v", limit, err)
+	}
+}

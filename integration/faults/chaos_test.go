@@ -78,7 +78,7 @@ func (s *site) choose(rnd *rand.Rand) trouble {
 	if s.brief {
 		brief, long, delay = min(brief, briefly), min(long, briefly), min(delay, 200*time.Millisecond)
 	}
-	which := rnd.IntN(18)
+	which := rnd.IntN(20)
 	part := rnd.Float64()
 	switch which {
 	case 0, 1, 17:
@@ -132,7 +132,7 @@ func (s *site) choose(rnd *rand.Rand) trouble {
 		}}
 	case 12:
 		return s.onLinks(fmt.Sprintf("host %d cut off from etcd", host), long, true, host, drive.Trouble{Cut: true})
-	case 13:
+	case 13, 18:
 		return s.onLinks(fmt.Sprintf("host %d far from etcd", host), long, true, host,
 			drive.Trouble{Delay: delay})
 	case 14:

@@ -3,7 +3,6 @@ package faults
 import (
 	"fmt"
 	"net/http"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -16,26 +15,24 @@ import (
 func TestCrash_PluginKilled(t *testing.T) {
 	t.Parallel()
 	h := programs(t).Start(t, drive.Patiently(drive.Embedded))
-	c := drive.NewHTTPClient(t)
-	lock := h.URL + "/mod/v2/lock/killed"
-	holder := drive.Must(t, c, http.MethodPost, lock, "ttl", "600", "value", "holder")
+	l := h.Lock(t, "killed")
+	index := l.Take("value", "holder")
 	const waiters = 20
-	var line []*asker
+	var calls []*drive.Call
 	for i := range waiters {
-		parameters := []string{"ttl", "600"}
+		var parameters []any
 		if i%2 == 0 {
-			parameters = append(parameters, "value", fmt.Sprint("w", i))
+			parameters = []any{"value", fmt.Sprint("w", i)}
 		}
-		line = append(line, ask(t, c, lock, parameters...))
-		drive.AwaitWaiting(t, c, lock, i+1)
+		calls = append(calls, l.Queue(i+1, parameters...))
 	}
-	before := mustLine(t, h.Etcd, "killed")
+	before := l.Line()
 	for range 3 {
 		pid := h.Plugin()
 		began := time.Now()
 		drive.Signal(t, pid, syscall.SIGKILL)
-		gone(t, pid, drive.Soon())
-		if r := drive.Must(t, c, http.MethodGet, lock); r.Status != http.StatusOK || r.Body != "holder" {
+		drive.Gone(t, pid, drive.Soon())
+		if r := l.Ask(http.MethodGet); r.Status != http.StatusOK || r.Body != "holder" {
 			t.Fatalf("GET = %v, want the holder", r)
 		}
 		took := time.Since(began)
@@ -43,15 +40,10 @@ func TestCrash_PluginKilled(t *testing.T) {
 		if took > drive.Soon() {
 			t.Errorf("served again after %v, want within a second", took)
 		}
-		if r := drive.Must(t, c, http.MethodPut, lock, "ttl", "600", "index", holder.Body); r.Status != http.StatusOK {
-			t.Errorf("PUT by the holder = %v", r)
-		}
+		l.Must(http.MethodPut, "ttl", 600, "index", index)
 		// All have come to the new process when every entry names it.
 		drive.Eventually(t, func() error {
-			now, err := lineOf(h.Etcd, "killed")
-			if err != nil {
-				return err
-			}
+			now := l.Line()
 			if len(now) != len(before) {
 				return fmt.Errorf("%d entries, want %d", len(now), len(before))
 			}
@@ -67,15 +59,13 @@ func TestCrash_PluginKilled(t *testing.T) {
 			return nil
 		})
 	}
-	index := holder.Body
-	for i, a := range line {
-		release(t, c, lock, index)
-		r := a.granted()
-		if index = r.Body; index != fmt.Sprint(before[i+1].Index) {
-			t.Errorf("grant %d has index %s, want %d", i, index, before[i+1].Index)
+	for i, c := range calls {
+		l.Release(index)
+		if index = c.Granted(); index != before[i+1].Index {
+			t.Errorf("grant %d has index %d, want %d", i, index, before[i+1].Index)
 		}
-		for _, behind := range line[i+1:] {
-			behind.waits()
+		for _, behind := range calls[i+1:] {
+			behind.StillWaits()
 		}
 	}
 }
@@ -91,44 +81,41 @@ func TestCrash_HostKilled(t *testing.T) {
 	p := programs(t)
 	one := p.Start(t, drive.Embedded)
 	two := p.Start(t, drive.Joined(one.Etcd))
-	c := drive.NewHTTPClient(t)
-	const path = "/mod/v2/lock/hostkilled"
-	holder := drive.Must(t, c, http.MethodPost, one.URL+path, "ttl", "600")
+	l, through := one.Lock(t, "hostkilled"), two.Lock(t, "hostkilled")
+	holder := l.Take()
 	// Another lock, in whose line only the dead host's clients stand: no
 	// mirror shows it to the host that lives.
-	const lonely = "/mod/v2/lock/lonely"
-	drive.Must(t, c, http.MethodPost, one.URL+lonely, "ttl", "600").Token(t)
-	waiters := often(10, 1000)
+	lonely, lonelyThrough := one.Lock(t, "lonely"), two.Lock(t, "lonely")
+	lonely.Take()
+	waiters := inLongRun(10, 1000)
 	for i := range waiters {
-		ask(t, c, two.URL+path, "ttl", "600")
-		ask(t, c, two.URL+lonely, "ttl", "600", "value", fmt.Sprint(i))
+		through.Post()
+		lonelyThrough.Post("value", i)
 	}
-	drive.AwaitWaiting(t, c, two.URL+path, waiters)
-	drive.AwaitWaiting(t, c, two.URL+lonely, waiters)
-	last := ask(t, c, one.URL+path, "ttl", "600")
-	drive.AwaitWaiting(t, c, one.URL+path, waiters+1)
+	through.AwaitWaiting(waiters)
+	lonelyThrough.AwaitWaiting(waiters)
+	last := l.Queue(waiters + 1)
 
 	plugin := two.Plugin()
 	two.Kill()
 	killed := time.Now()
-	gone(t, plugin, drive.Soon())
-	release(t, c, one.URL+path, holder.Body)
-	for _, name := range []string{path, lonely} {
-		want := 0
+	drive.Gone(t, plugin, drive.Soon())
+	l.Release(holder)
+	for _, l := range []*drive.Lock{l, lonely} {
 		if err := drive.Within(clearedWithin, func() error {
-			if s := drive.StateOf(t, c, one.URL+name); s.Waiting != want {
-				return fmt.Errorf("%s: %+v", name, s)
+			if s := l.State(); s.Waiting != 0 {
+				return fmt.Errorf("%s: %+v", l.URL, s)
 			}
 			return nil
 		}); err != nil {
 			t.Errorf("%v after the host was killed: %v", time.Since(killed), err)
 		}
-		t.Logf("%s: clear after %v", name, time.Since(killed).Round(100*time.Millisecond))
+		t.Logf("%s: clear after %v", l.URL, time.Since(killed).Round(100*time.Millisecond))
 	}
 	if took := time.Since(killed); took > clearedWithin {
 		t.Errorf("all clear after %v, want at most %v", took, clearedWithin)
 	}
-	last.granted()
+	last.Granted()
 }
 
 // Two clients share a value through two hosts. Whatever dies of the one, the
@@ -140,24 +127,21 @@ func TestCrash_SharedPlaceSurvives(t *testing.T) {
 			p := programs(t)
 			etcd := p.Start(t, drive.Embedded) // of whose lock nobody dies
 			one, two := p.Start(t, drive.Joined(etcd.Etcd)), p.Start(t, drive.Joined(etcd.Etcd))
-			c := drive.NewHTTPClient(t)
-			const path = "/mod/v2/lock/shared"
-			holder := drive.Must(t, c, http.MethodPost, etcd.URL+path, "ttl", "600")
-			dies := drive.StartCurl(t, one.URL+path, "-d", "ttl=600", "-d", "value=team")
-			drive.AwaitWaiting(t, c, etcd.URL+path, 1)
-			lives := ask(t, c, two.URL+path, "ttl", "600", "value", "team")
+			l, byOne, byTwo := etcd.Lock(t, "shared"), one.Lock(t, "shared"), two.Lock(t, "shared")
+			holder := l.Take()
+			dies := drive.StartCurl(t, byOne.URL, "-d", "ttl=600", "-d", "value=team")
+			l.AwaitWaiting(1)
+			lives := byTwo.Post("value", "team")
 			drive.Eventually(t, func() error {
-				if line := mustLine(t, etcd.Etcd, "shared"); len(line) != 2 || len(line[1].Sessions) != 2 {
+				if line := l.Line(); len(line) != 2 || len(line[1].Sessions) != 2 {
 					return fmt.Errorf("line %+v, want two sessions in the second place", line)
 				}
 				return nil
 			})
-			place := mustLine(t, etcd.Etcd, "shared")[1].Index
+			place := l.Line()[1].Index
 			// One who waits through the same process alone, and one behind all.
-			alone := ask(t, c, one.URL+path, "ttl", "600", "value", "alone")
-			drive.AwaitWaiting(t, c, etcd.URL+path, 2)
-			behind := ask(t, c, two.URL+path, "ttl", "600")
-			drive.AwaitWaiting(t, c, etcd.URL+path, 3)
+			alone := byOne.Queue(2, "value", "alone")
+			behind := byTwo.Queue(3)
 
 			left := 1 // the sessions that are named in the end
 			switch what {
@@ -169,9 +153,9 @@ func TestCrash_SharedPlaceSurvives(t *testing.T) {
 			case "host":
 				one.Kill()
 			}
-			session := mustLine(t, etcd.Etcd, "shared")
+			session := l.Line()
 			drive.Eventually(t, func() error {
-				line := mustLine(t, etcd.Etcd, "shared")
+				line := l.Line()
 				switch what {
 				case "client": // its process has left the place
 					if len(line[1].Sessions) != left {
@@ -188,22 +172,22 @@ func TestCrash_SharedPlaceSurvives(t *testing.T) {
 				}
 				return nil
 			})
-			if line := mustLine(t, etcd.Etcd, "shared"); line[1].Index != place || line[1].Value != "team" {
+			if line := l.Line(); line[1].Index != place || line[1].Value != "team" {
 				t.Fatalf("line %+v, want the shared place with index %d", line, place)
 			}
-			lives.waits()
-			release(t, c, etcd.URL+path, holder.Body)
-			if r := lives.granted(); r.Body != fmt.Sprint(place) {
-				t.Errorf("granted %v, want index %d", r, place)
+			lives.StillWaits()
+			l.Release(holder)
+			if index := lives.Granted(); index != place {
+				t.Errorf("granted with index %d, want %d", index, place)
 			}
 			if what == "plugin" {
 				if out := dies.Output(); out != fmt.Sprint(place) {
 					t.Errorf("the other client was answered %q, want %d", out, place)
 				}
 			}
-			behind.waits()
+			behind.StillWaits()
 			if what != "host" {
-				alone.waits()
+				alone.StillWaits()
 			}
 		})
 	}
@@ -212,23 +196,20 @@ func TestCrash_SharedPlaceSurvives(t *testing.T) {
 // A thousand waiters that hang up at once are out of the line within a second.
 func TestCrash_ThousandWaitersHangUp(t *testing.T) {
 	h := programs(t).Start(t, drive.Embedded)
-	c := drive.NewHTTPClient(t)
-	lock := h.URL + "/mod/v2/lock/crowded"
-	holder := drive.Must(t, c, http.MethodPost, lock, "ttl", "600")
+	l := h.Lock(t, "crowded")
+	holder := l.Take()
 	const waiters = 1000
-	var line []*asker
+	var calls []*drive.Call
 	for range waiters {
-		line = append(line, ask(t, c, lock, "ttl", "600"))
+		calls = append(calls, l.Post())
 	}
-	drive.AwaitWaiting(t, c, lock, waiters)
+	l.AwaitWaiting(waiters)
 	began := time.Now()
-	var all sync.WaitGroup
-	for _, a := range line {
-		all.Go(a.hangUp)
+	for _, c := range calls {
+		c.HangUp()
 	}
-	all.Wait()
 	if err := drive.Within(drive.Soon(), func() error {
-		if s := drive.StateOf(t, c, lock); s.Waiting != 0 || fmt.Sprint(s.Index) != holder.Body {
+		if s := l.State(); s.Waiting != 0 || s.Index != holder {
 			return fmt.Errorf("%+v", s)
 		}
 		return nil

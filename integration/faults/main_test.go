@@ -13,6 +13,19 @@ import (
 // tests that are run to see them fail: see TestPlanted.
 const brokenPrograms = "MODHOST_TEST_PROGRAMS"
 
+// longRun, set to 1, makes tests larger, as large as the documentation says they
+// were, and runs the one that has to build etcd with a clock of its own: see
+// make faults.
+const longRun = "MODHOST_TEST_LONG"
+
+// inLongRun chooses between the size of a usual run and that of a long one.
+func inLongRun[T any](usual, long T) T {
+	if os.Getenv(longRun) != "" {
+		return long
+	}
+	return usual
+}
+
 // built are the programs under test, made once for all tests.
 var built struct {
 	once sync.Once

@@ -31,37 +31,36 @@ func leaderFirst(etcd *drive.Cluster) (leader *drive.Member, endpoints []string)
 // A keeper is a holder that renews its lock again and again, as a good client
 // does: after a failure it repeats itself until it can't rely on the lock.
 type keeper struct {
-	name     string
-	index    string
+	lock     *drive.Lock
+	index    uint64
 	renewals atomic.Int64
 	worst    time.Duration // longest time for one renewal, repeats included; read when it has ended
 }
 
 // keep takes the lock and renews it until stop is closed.
-func (s *scene) keep(wg *sync.WaitGroup, stop <-chan struct{}, name, ttl string, every time.Duration) *keeper {
-	s.t.Helper()
+func keep(t *testing.T, wg *sync.WaitGroup, stop <-chan struct{}, l *drive.Lock, ttl int, every time.Duration) *keeper {
+	t.Helper()
 	sent := time.Now()
-	r := s.do(http.MethodPost, name, "ttl", ttl, "timeout", "0")
-	r.Token(s.t)
-	k := &keeper{name: name, index: r.Body}
-	until := sent.Add(r.ValidFor(s.t))
+	r := l.Must(http.MethodPost, "ttl", ttl, "timeout", 0)
+	k := &keeper{lock: l, index: r.Token(t)}
+	until := sent.Add(r.ValidFor(t))
 	wg.Go(func() {
 		due := time.Now() // of the renewal under way
 		for {
 			sent := time.Now()
-			r, err := drive.Send(s.t.Context(), s.http, http.MethodPut, s.lock(name), "ttl", ttl, "index", k.index)
+			r, err := l.Send(t.Context(), http.MethodPut, "ttl", ttl, "index", k.index)
 			pause := every
 			switch {
 			case err == nil && r.Status == http.StatusOK:
-				until = sent.Add(r.ValidFor(s.t))
+				until = sent.Add(r.ValidFor(t))
 				k.renewals.Add(1)
 				k.worst = max(k.worst, time.Since(due))
 				due = time.Now().Add(every)
 			case (err != nil || r.Status == http.StatusServiceUnavailable) && time.Now().Before(until):
 				pause = 50 * time.Millisecond
 			default:
-				s.t.Errorf("PUT of %s with index %s = %v, %v, %v after the holder could rely on it: the lock is lost",
-					name, k.index, r, err, time.Since(until))
+				t.Errorf("PUT of %s with index %d = %v, %v, %v after the holder could rely on it: the lock is lost",
+					l.URL, k.index, r, err, time.Since(until))
 				return
 			}
 			select {
@@ -76,7 +75,7 @@ func (s *scene) keep(wg *sync.WaitGroup, stop <-chan struct{}, name, ttl string,
 
 // contend has clients take a lock in turn until stop is closed, and records
 // what they are told.
-func (s *scene) contend(wg *sync.WaitGroup, stop <-chan struct{}, name string, clients int, h *history.History, grants *atomic.Int64) {
+func contend(t *testing.T, wg *sync.WaitGroup, stop <-chan struct{}, l *drive.Lock, clients int, h *history.History, grants *atomic.Int64) {
 	for id := range clients {
 		wg.Go(func() {
 			for round := 0; ; round++ {
@@ -86,31 +85,31 @@ func (s *scene) contend(wg *sync.WaitGroup, stop <-chan struct{}, name string, c
 				default:
 				}
 				call := h.Now()
-				r, err := drive.Send(s.t.Context(), s.http, http.MethodPost, s.lock(name), "ttl", "20")
+				r, err := l.Send(t.Context(), http.MethodPost, "ttl", 20)
 				if err != nil || r.Status != http.StatusOK {
 					if err != nil || r.Status != http.StatusServiceUnavailable {
-						s.t.Errorf("POST of %s = %v, %v, want a grant or 503", name, r, err)
+						t.Errorf("POST of %s = %v, %v, want a grant or 503", l.URL, r, err)
 					}
 					<-time.After(20 * time.Millisecond) // not to ask in a tight loop
 					continue
 				}
-				token := r.Token(s.t)
+				token := r.Token(t)
 				h.Add(history.Op{
 					Kind: history.Acquire, Client: id, Token: token, Owner: fmt.Sprintf("client%d-%d", id, round),
-					Call: call, Return: h.Now(), Valid: call + r.ValidFor(s.t),
+					Call: call, Return: h.Now(), Valid: call + r.ValidFor(t),
 				})
 				grants.Add(1)
-				s.giveBack(name, id, token, h)
+				giveBack(t, l, id, token, h)
 			}
 		})
 	}
 }
 
 // giveBack releases a lock, repeating itself until it is told that it has.
-func (s *scene) giveBack(name string, client int, token uint64, h *history.History) {
+func giveBack(t *testing.T, l *drive.Lock, client int, token uint64, h *history.History) {
 	for {
 		o := history.Op{Kind: history.Doubt, Client: client, Token: token, Call: h.Now()}
-		r, err := drive.Send(s.t.Context(), s.http, http.MethodDelete, s.lock(name), "index", strconv.FormatUint(token, 10))
+		r, err := l.Send(t.Context(), http.MethodDelete, "index", token)
 		o.Return = h.Now()
 		switch {
 		case err == nil && r.Status == http.StatusOK:
@@ -118,7 +117,7 @@ func (s *scene) giveBack(name string, client int, token uint64, h *history.Histo
 		case err == nil && r.Status == http.StatusNotFound:
 			o.Kind = history.Missed
 		case err == nil && r.Status != http.StatusServiceUnavailable:
-			s.t.Errorf("DELETE of %s with index %d = %v, want 200", name, token, r)
+			t.Errorf("DELETE of %s with index %d = %v, want 200", l.URL, token, r)
 		}
 		h.Add(o)
 		if o.Kind != history.Doubt {
@@ -134,16 +133,16 @@ func TestMode_F09_LeaderKilled(t *testing.T) {
 	p := programs(t)
 	etcd := p.StartCluster(t, 3)
 	_, endpoints := leaderFirst(etcd)
-	s := onHost(t, p.Start(t, drive.Joined(endpoints...)))
+	host := p.Start(t, drive.Joined(endpoints...))
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
 	var keepers []*keeper
 	for i := range inLongRun(20, 200) {
-		keepers = append(keepers, s.keep(&wg, stop, fmt.Sprint("kept", i), inLongRun("15", "30"), 500*time.Millisecond))
+		keepers = append(keepers, keep(t, &wg, stop, host.Lock(t, fmt.Sprint("kept", i)), inLongRun(15, 30), 500*time.Millisecond))
 	}
 	h := history.New()
 	var grants atomic.Int64
-	s.contend(&wg, stop, "contended", 6, h, &grants)
+	contend(t, &wg, stop, host.Lock(t, "contended"), 6, h, &grants)
 	for range inLongRun(3, 20) {
 		leader := etcd.Leader()
 		leader.Kill()
@@ -169,8 +168,8 @@ func TestMode_F09_LeaderKilled(t *testing.T) {
 	var worst time.Duration
 	for _, k := range keepers {
 		worst = max(worst, k.worst)
-		if r := s.do(http.MethodGet, k.name, "field", "index"); r.Body != k.index {
-			t.Errorf("index of %s = %v, want %s", k.name, r, k.index)
+		if s := k.lock.State(); s.Index != k.index {
+			t.Errorf("%s = %+v, want it held with index %d", k.lock.URL, s, k.index)
 		}
 	}
 	t.Logf("%d grants; longest renewal, repeats included: %v", grants.Load(), worst)
@@ -185,48 +184,43 @@ func TestMode_F10_CutOff(t *testing.T) {
 	p := programs(t)
 	etcd := p.StartCluster(t, 1).Members[0].URL
 	link := drive.NewLink(t, etcd[len("http://"):])
-	s := onHost(t, p.Start(t, drive.Joined(link.URL)))
-	beside := onHost(t, p.Start(t, drive.Joined(etcd)))
-	s.take("line", "ttl", "60", "value", "first")
-	waiter := s.queue(1, "line", "ttl", "60", "value", "second") // so the plugin has a mirror of the line
-	s.take("quiet", "ttl", "60", "value", "first")
-	s.take("kept", "ttl", "60", "value", "first")
+	h, beside := p.Start(t, drive.Joined(link.URL)), p.Start(t, drive.Joined(etcd))
+	line, quiet, free, kept := h.Lock(t, "line"), h.Lock(t, "quiet"), h.Lock(t, "free"), h.Lock(t, "kept")
+	line.Take("ttl", 60, "value", "first")
+	waiter := line.Queue(1, "ttl", 60, "value", "second") // so the plugin has a mirror of the line
+	quiet.Take("ttl", 60, "value", "first")
+	kept.Take("ttl", 60, "value", "first")
 	link.Set(drive.Trouble{Cut: true})
 	// What was true before is no longer.
-	beside.want(http.StatusOK, http.MethodDelete, "line", "value", "first")
-	beside.want(http.StatusOK, http.MethodDelete, "quiet", "value", "first")
-	beside.take("free", "ttl", "60", "value", "other")
-	var calls []*call
-	for _, name := range []string{"line", "quiet", "free", "kept"} {
+	beside.Lock(t, "line").Must(http.MethodDelete, "value", "first")
+	beside.Lock(t, "quiet").Must(http.MethodDelete, "value", "first")
+	beside.Lock(t, "free").Take("ttl", 60, "value", "other")
+	var calls []*drive.Call
+	for _, l := range []*drive.Lock{line, quiet, free, kept} {
 		calls = append(calls,
-			s.begin(http.MethodGet, name), s.begin(http.MethodGet, name, "field", "index"),
-			s.begin(http.MethodPost, name, "ttl", "60", "timeout", "0"),
-			s.begin(http.MethodPost, name, "ttl", "60", "value", "first"),
-			s.begin(http.MethodPut, name, "ttl", "60", "value", "first"),
-			s.begin(http.MethodDelete, name, "value", "nobody"),
+			l.Begin(http.MethodGet), l.Begin(http.MethodGet, "field", "index"),
+			l.Post("ttl", 60, "timeout", 0),
+			l.Post("ttl", 60, "value", "first"),
+			l.Begin(http.MethodPut, "ttl", 60, "value", "first"),
+			l.Begin(http.MethodDelete, "value", "nobody"),
 		)
 	}
-	calls = append(calls, s.begin(http.MethodHead, "line"), s.begin(http.MethodDelete, "line", "value", "first"))
-	for _, c := range calls {
-		r := c.end(drive.Patience)
-		if took := c.answered.Sub(c.sent); r.Status != http.StatusServiceUnavailable || took > 5*time.Second {
-			t.Errorf("%s = %v after %v, want 503 within 5 s", c.what, r, took)
-		}
-	}
-	waiter.waitsStill(t)
+	calls = append(calls, line.Begin(http.MethodHead), line.Begin(http.MethodDelete, "value", "first"))
+	wantUnavailable(t, calls...)
+	waiter.StillWaits()
 	link.Set(drive.Trouble{})
-	waiter.granted()
-	for name, want := range map[string]string{"line": "second", "quiet": "", "free": "other", "kept": "first"} {
+	waiter.Granted()
+	for l, want := range map[*drive.Lock]string{line: "second", quiet: "", free: "other", kept: "first"} {
 		drive.Eventually(t, func() error {
-			if r := s.do(http.MethodGet, name); r.Status != http.StatusOK || r.Body != want {
-				return fmt.Errorf("holder of %s = %v, want %q", name, r, want)
+			if r := l.Ask(http.MethodGet); r.Status != http.StatusOK || r.Body != want {
+				return fmt.Errorf("holder of %s = %v, want %q", l.URL, r, want)
 			}
 			return nil
 		})
 	}
-	s.want(http.StatusOK, http.MethodPut, "kept", "ttl", "60", "value", "first")
-	for _, name := range []string{"line", "quiet", "free", "kept"} { // what was told 503 left nothing behind
-		drive.AwaitWaiting(t, s.http, s.lock(name), 0)
+	kept.Must(http.MethodPut, "ttl", 60, "value", "first")
+	for _, l := range []*drive.Lock{line, quiet, free, kept} { // what was told 503 left nothing behind
+		l.AwaitWaiting(0)
 	}
 }
 
@@ -252,10 +246,10 @@ func TestMode_F11_ClockSkew(t *testing.T) {
 		if etcd.Leader() == skewed {
 			t.Fatalf("the member with its clock %v ahead leads: want it to follow", ahead)
 		}
-		s := onHost(t, p.Start(t, drive.Joined(skewed.URL)))
 		name := fmt.Sprint("ahead", int(ahead.Seconds()))
+		l := p.Start(t, drive.Joined(skewed.URL)).Lock(t, name)
 		sent := time.Now()
-		first := s.do(http.MethodPost, name, "ttl", "8", "value", "first")
+		first := l.Ask(http.MethodPost, "ttl", 8, "value", "first")
 		if ahead+ttl < 0 {
 			// Its end is over when it begins. That the plugin has been told of
 			// a grant before etcd's leader takes it away is possible.
@@ -268,20 +262,20 @@ func TestMode_F11_ClockSkew(t *testing.T) {
 		granted := time.Now()
 		st := newStorage(t)
 		st.write(t, first.Body)
-		second := s.begin(http.MethodPost, name, "ttl", "60", "value", "second")
+		second := l.Post("ttl", 60, "value", "second")
 		token := uint64(0)
 		want := max(0, ttl+ahead)
 		if ahead+ttl < 0 { // the next one meets the same fate: ask by another member
-			second.hangUp()
-			s = onHost(t, p.Start(t, drive.Joined(etcd.Leader().URL)))
-			second = s.begin(http.MethodPost, name, "ttl", "60", "value", "third")
+			second.HangUp()
+			l = p.Start(t, drive.Joined(etcd.Leader().URL)).Lock(t, name)
+			second = l.Post("ttl", 60, "value", "third")
 		}
-		token = second.granted()
-		t.Logf("clock %v ahead of the leader's: a lock of %v, valid for %v, passed on after %v", ahead, ttl, first.ValidFor(t), second.answered.Sub(sent))
-		if early := second.answered.Sub(sent); early < want {
+		token = second.Granted()
+		t.Logf("clock %v ahead of the leader's: a lock of %v, valid for %v, passed on after %v", ahead, ttl, first.ValidFor(t), second.Answered.Sub(sent))
+		if early := second.Answered.Sub(sent); early < want {
 			t.Errorf("ahead %v: next grant after %v, want not before %v", ahead, early, want)
 		}
-		if late := second.answered.Sub(granted); late > want+time.Second+4*drive.Soon() {
+		if late := second.Answered.Sub(granted); late > want+time.Second+4*drive.Soon() {
 			t.Errorf("ahead %v: next grant after %v, want it at about %v", ahead, late, want)
 		}
 		if old := first.Token(t); token <= old {
@@ -292,7 +286,7 @@ func TestMode_F11_ClockSkew(t *testing.T) {
 		if n := st.refusals(first.Token(t)); n != 1 {
 			t.Errorf("ahead %v: refused writes of the first client = %d, want 1", ahead, n)
 		}
-		s.want(http.StatusNotFound, http.MethodPut, name, "ttl", "60", "index", first.Body)
+		l.Refused(http.StatusNotFound, 100, http.MethodPut, "ttl", 60, "index", first.Body)
 	}
 }
 
@@ -303,22 +297,23 @@ func TestMode_F12_LeaderStalls(t *testing.T) {
 	p := programs(t)
 	etcd := p.StartCluster(t, 3)
 	leader, endpoints := leaderFirst(etcd)
-	s := onHost(t, p.Start(t, drive.Joined(endpoints...)))
+	h := p.Start(t, drive.Joined(endpoints...))
 	const ttl = 6 * time.Second
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
 	var keepers []*keeper
 	for i := range 20 {
-		keepers = append(keepers, s.keep(&wg, stop, fmt.Sprint("kept", i), fmt.Sprint(ttl.Seconds()), 500*time.Millisecond))
+		keepers = append(keepers, keep(t, &wg, stop, h.Lock(t, fmt.Sprint("kept", i)), int(ttl.Seconds()), 500*time.Millisecond))
 	}
-	left := s.take("left", "ttl", "3") // nobody renews it
-	next := s.queue(1, "left", "ttl", "60")
+	l := h.Lock(t, "left")
+	left := l.Take("ttl", 3) // nobody renews it
+	next := l.Queue(1, "ttl", 60)
 	drive.Signal(t, leader.PID(), syscall.SIGSTOP)
 	stopped := time.Now()
-	if token := next.granted(); strconv.FormatUint(token, 10) == left {
+	if token := next.Granted(); token == left {
 		t.Errorf("token = %d, want another than that of the lock that has ended", token)
 	}
-	t.Logf("a lock of 3 s that nobody renewed passed on %v after the leader had stopped", next.answered.Sub(stopped))
+	t.Logf("a lock of 3 s that nobody renewed passed on %v after the leader had stopped", next.Answered.Sub(stopped))
 	before := make([]int64, len(keepers))
 	<-time.After(time.Until(stopped.Add(ttl + time.Second))) // what must not happen needs its time
 	for i, k := range keepers {
@@ -329,7 +324,7 @@ func TestMode_F12_LeaderStalls(t *testing.T) {
 	drive.Eventually(t, func() error { // several renewals later nothing has ended
 		for i, k := range keepers {
 			if n := k.renewals.Load() - before[i]; n < 3 && !t.Failed() {
-				return fmt.Errorf("%d renewals of %s", n, k.name)
+				return fmt.Errorf("%d renewals of %s", n, k.lock.URL)
 			}
 		}
 		return nil
@@ -339,8 +334,8 @@ func TestMode_F12_LeaderStalls(t *testing.T) {
 	var worst time.Duration
 	for _, k := range keepers {
 		worst = max(worst, k.worst)
-		if r := s.do(http.MethodGet, k.name, "field", "index"); r.Body != k.index {
-			t.Errorf("index of %s = %v, want %s", k.name, r, k.index)
+		if s := k.lock.State(); s.Index != k.index {
+			t.Errorf("%s = %+v, want it held with index %d", k.lock.URL, s, k.index)
 		}
 	}
 	t.Logf("longest renewal, repeats included: %v", worst)

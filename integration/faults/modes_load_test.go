@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,36 +13,25 @@ import (
 	"github.com/etcd-modules/modhost/integration/drive"
 )
 
-// foreignWrites makes n writes to etcd that have nothing to do with locks.
-func foreignWrites(t testing.TB, c *http.Client, etcd string, n int) {
-	t.Helper()
-	each(32, n, func(i int) {
-		r, err := drive.Send(t.Context(), c, http.MethodPut, fmt.Sprintf("%s/v2/keys/foreign/%d", etcd, i%50), "value", strconv.Itoa(i))
-		if err != nil || r.Status >= 300 {
-			t.Errorf("foreign write = %v, %v, want success", r, err)
-		}
-	})
-}
-
 // F13: while a waiter waits more happens in etcd than its window of 1000 events
 // holds, and the event that the waiter waits for is missed.
 func TestMode_F13_HistoryOverrun(t *testing.T) {
 	t.Parallel()
 	p := programs(t)
 	member := p.StartCluster(t, 1).Members[0]
-	s := onHost(t, p.Start(t, drive.Joined(member.URL)))
-	holder := s.take("a", "ttl", "600")
-	waiter := s.queue(1, "a", "ttl", "600")
-	foreignWrites(t, s.http, member.URL, inLongRun(1500, 20_000))
+	l := p.Start(t, drive.Joined(member.URL)).Lock(t, "a")
+	holder := l.Take()
+	waiter := l.Queue(1)
+	drive.WriteElsewhere(t, member.URL, inLongRun(1500, 20_000))
 	member.Kill()
 	member.Restart()
 	member.AwaitReady()
-	foreignWrites(t, s.http, member.URL, 1500) // etcd's restart gives the plugin a new watch, which this overruns, too
-	waiter.waits("after unrelated writes and a restart of etcd")
+	drive.WriteElsewhere(t, member.URL, 1500) // etcd's restart gives the plugin a new watch, which this overruns, too
+	waiter.GoesOnWaiting("after unrelated writes and a restart of etcd")
 	released := time.Now()
-	s.want(http.StatusOK, http.MethodDelete, "a", "index", holder)
-	waiter.granted()
-	took := waiter.answered.Sub(released)
+	l.Release(holder)
+	waiter.Granted()
+	took := waiter.Answered.Sub(released)
 	t.Logf("grant %v after the release", took)
 	if limit := 3 * drive.Soon(); took > limit {
 		t.Errorf("grant %v after the release, want it within %v", took, limit)
@@ -69,10 +57,9 @@ func TestMode_F14_SlowWatcher(t *testing.T) {
 		return false
 	})
 	link := drive.NewLink(t, strings.TrimPrefix(spy.URL, "http://"))
-	s := onHost(t, p.Start(t, drive.Joined(link.URL)))
-	beside := onHost(t, p.Start(t, drive.Joined(etcd)))
-	holder := beside.take("a", "ttl", "600")
-	waiter := s.queue(1, "a", "ttl", "600")
+	l, beside := p.Start(t, drive.Joined(link.URL)).Lock(t, "a"), p.Start(t, drive.Joined(etcd)).Lock(t, "a")
+	holder := beside.Take()
+	waiter := l.Queue(1)
 	drive.Eventually(t, func() error {
 		if watches.Load() < 2 {
 			return fmt.Errorf("watches = %d, want one of the line and one of the sessions", watches.Load())
@@ -81,17 +68,17 @@ func TestMode_F14_SlowWatcher(t *testing.T) {
 	})
 	link.Set(drive.Trouble{Cut: true})
 	each(16, 700, func(int) {
-		r, err := drive.Send(t.Context(), beside.http, http.MethodPut, beside.lock("a"), "ttl", "600", "index", holder)
+		r, err := beside.Send(t.Context(), http.MethodPut, "ttl", 600, "index", holder)
 		if err != nil || r.Status != http.StatusOK {
 			t.Errorf("PUT = %v, %v, want 200", r, err)
 		}
 	})
-	beside.want(http.StatusOK, http.MethodDelete, "a", "index", holder)
-	waiter.waits("while its plugin is cut off")
+	beside.Release(holder)
+	waiter.GoesOnWaiting("while its plugin is cut off")
 	healed := time.Now()
 	link.Set(drive.Trouble{})
-	waiter.granted()
-	took := waiter.answered.Sub(healed)
+	waiter.Granted()
+	took := waiter.Answered.Sub(healed)
 	t.Logf("grant %v after the link was healed; %d watches", took, watches.Load())
 	if limit := 10 * drive.Soon(); took > limit {
 		t.Errorf("grant %v after the link was healed, want it within %v", took, limit)
@@ -105,9 +92,10 @@ func TestMode_F14_SlowWatcher(t *testing.T) {
 // it moves.
 func TestMode_F22_LongLine(t *testing.T) {
 	t.Parallel()
-	s := onHost(t, programs(t).Start(t, drive.Embedded))
+	h := programs(t).Start(t, drive.Embedded)
+	l := h.Lock(t, "a")
 	n := inLongRun(1000, 10_000)
-	holder := s.take("a", "ttl", "600")
+	holder := l.Take()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	grants := make(chan uint64, n)
@@ -115,7 +103,7 @@ func TestMode_F22_LongLine(t *testing.T) {
 	var wg sync.WaitGroup
 	for range n {
 		wg.Go(func() {
-			r, err := drive.Send(ctx, s.http, http.MethodPost, s.lock("a"), "ttl", "600")
+			r, err := l.Send(ctx, http.MethodPost, "ttl", 600)
 			if err != nil || r.Status != http.StatusOK {
 				if ctx.Err() == nil {
 					t.Errorf("POST = %v, %v, want a grant", r, err)
@@ -123,28 +111,28 @@ func TestMode_F22_LongLine(t *testing.T) {
 				return
 			}
 			grants <- r.Token(t)
-			if r, err := drive.Send(ctx, s.http, http.MethodDelete, s.lock("a"), "index", r.Body); err != nil || r.Status != http.StatusOK {
+			if r, err := l.Send(ctx, http.MethodDelete, "index", r.Body); err != nil || r.Status != http.StatusOK {
 				t.Errorf("DELETE = %v, %v, want 200", r, err)
 			}
 		})
 	}
-	drive.AwaitWaiting(t, s.http, s.lock("a"), n)
+	l.AwaitWaiting(n)
 	queued := time.Since(began)
-	line := entries(t, s.host.Etcd, "a")
+	line := l.Line()
 	// The plugin's processor time is compared, as other work on the machine
 	// does not change it much.
-	plugin := s.host.Module("lock").PID
+	plugin := h.Module("lock").PID
 	third := n / 3
 	var cpu [4]time.Duration // at the ends of the first and the last third
 	var at [4]time.Time
 	note := func(i int) { cpu[i], at[i] = drive.CPU(t, plugin), time.Now() }
 	note(0)
-	s.want(http.StatusOK, http.MethodDelete, "a", "index", holder)
+	l.Release(holder)
 	over := time.After(time.Duration(n) * drive.Patience / 1000)
 	for i := range n {
 		select {
 		case token := <-grants:
-			if want := line[i+1].Created; token != want {
+			if want := line[i+1].Index; token != want {
 				cancel()
 				t.Fatalf("token of grant %d = %d, want %d: first come, first served", i, token, want)
 			}
@@ -180,7 +168,7 @@ const longLineRatio = 1.7
 // of their own, or not at all.
 func TestMode_F23_ManyHoldersDie(t *testing.T) {
 	t.Parallel()
-	s := onHost(t, programs(t).Start(t, drive.Embedded))
+	host := programs(t).Start(t, drive.Embedded)
 	n := inLongRun(500, 5000)
 	ttl := inLongRun(2*time.Second, 8*time.Second) // longer than it takes to obtain all of them
 	limit := ttl + inLongRun(3*time.Second, 10*time.Second)
@@ -196,21 +184,25 @@ func TestMode_F23_ManyHoldersDie(t *testing.T) {
 	}
 	each(32, n, func(i int) {
 		sent := time.Now()
-		r, err := drive.Send(t.Context(), s.http, http.MethodPost, s.lock(fmt.Sprint("l", i)), "ttl", fmt.Sprint(ttl.Seconds()), "timeout", "0")
+		r, err := host.Lock(t, fmt.Sprint("l", i)).Send(t.Context(), http.MethodPost, "ttl", ttl.Seconds(), "timeout", 0)
 		if err != nil {
 			t.Error(err)
 		}
 		r.Token(t)
 		holds[i] = hold{granted: time.Now(), valid: sent.Add(r.ValidFor(t))}
 	})
-	var waiters []*call // behind every tenth
+	var waiters []*drive.Call // behind every tenth
 	for i := 0; i < n; i += 10 {
-		waiters = append(waiters, s.begin(http.MethodPost, fmt.Sprint("l", i), "ttl", "600", "value", "next"))
+		waiters = append(waiters, host.Lock(t, fmt.Sprint("l", i)).Post("value", "next"))
 	}
 	drive.Eventually(t, func() error {
 		asked := time.Now()
 		there := make(map[string]bool)
-		for _, e := range entries(t, s.host.Etcd, "") {
+		entries, err := drive.Line(host.Etcd, "")
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
 			if e.Value != "next" {
 				there[strings.Split(e.Key, "/")[4]] = true
 			}
@@ -240,12 +232,12 @@ func TestMode_F23_ManyHoldersDie(t *testing.T) {
 		last = max(last, h.gone)
 	}
 	for k, w := range waiters {
-		w.granted()
+		w.Granted()
 		h := holds[10*k]
-		if w.answered.Before(h.valid) {
-			t.Errorf("waiter behind lock %d was granted %v before the holder could no longer rely on it", 10*k, h.valid.Sub(w.answered))
+		if w.Answered.Before(h.valid) {
+			t.Errorf("waiter behind lock %d was granted %v before the holder could no longer rely on it", 10*k, h.valid.Sub(w.Answered))
 		}
-		lastGrant = max(lastGrant, w.answered.Sub(h.granted))
+		lastGrant = max(lastGrant, w.Answered.Sub(h.granted))
 	}
 	t.Logf("%d locks with a ttl of %v: all free %v after their grants; %d waiters granted after %v", n, ttl, last, len(waiters), lastGrant)
 	if lastGrant > limit+drive.Soon() {

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,34 +19,22 @@ import (
 // F18 observers of an election, F20 a command that runs its child under a lock,
 // F21 restored v3 snapshots.
 
-// longRun, set to 1, makes the tests of failure modes larger, and runs the one
-// that has to build etcd with a clock of its own.
-const longRun = "MODHOST_TEST_LONG"
-
-// inLongRun chooses between the size of a usual run and that of a long one.
-func inLongRun[T any](usual, long T) T {
-	if os.Getenv(longRun) != "" {
-		return long
-	}
-	return usual
-}
-
 // F1: a client that is paused for longer than its TTL goes on as if it still
 // held the lock. Nobody can prevent that, so its token must give it away.
 func TestMode_F01_PausedHolder(t *testing.T) {
 	t.Parallel()
-	s := onHost(t, programs(t).Start(t, drive.Embedded))
+	l := programs(t).Start(t, drive.Embedded).Lock(t, "a")
 	st := newStorage(t)
 	const ttl = 2
-	first := startHolder(t, s.lock("a"), ttl, st)
+	first := startHolder(t, l.URL, ttl, st)
 	old, _ := st.awaitWrite(t, 0)
 	first.signal(syscall.SIGSTOP)
-	second := startHolder(t, s.lock("a"), 60, st)
+	second := startHolder(t, l.URL, 60, st)
 	token, _ := st.awaitWrite(t, old)
-	if e := wantEntries(t, s.host.Etcd, "a", 1); e[0].Created != token {
-		t.Errorf("write with token %d, want %d, the index in etcd", token, e[0].Created)
+	if e := l.AwaitLine(1); e[0].Index != token {
+		t.Errorf("write with token %d, want %d, the index in etcd", token, e[0].Index)
 	}
-	s.want(http.StatusNotFound, http.MethodPut, "a", "index", strconv.FormatUint(old, 10), "ttl", "60")
+	l.Refused(http.StatusNotFound, 100, http.MethodPut, "index", old, "ttl", 60)
 	refused := st.refusals(old)
 	first.signal(syscall.SIGCONT)
 	drive.Eventually(t, func() error {
@@ -57,8 +43,8 @@ func TestMode_F01_PausedHolder(t *testing.T) {
 		}
 		return nil
 	})
-	if r := s.do(http.MethodGet, "a", "field", "index"); r.Body != strconv.FormatUint(token, 10) {
-		t.Errorf("index of the holder = %v, want %d", r, token)
+	if s := l.State(); s.Index != token {
+		t.Errorf("state = %+v, want it held with index %d", s, token)
 	}
 	second.signal(syscall.SIGKILL)
 }
@@ -67,38 +53,35 @@ func TestMode_F01_PausedHolder(t *testing.T) {
 // ahead of an entry that is not there, takes itself for the holder.
 func TestMode_F02_WaiterEntryGone(t *testing.T) {
 	t.Parallel()
-	s := onHost(t, programs(t).Start(t, drive.Embedded))
+	h := programs(t).Start(t, drive.Embedded)
 	for _, c := range []struct {
 		name   string
-		remove func(holder, waiter entry)
+		remove func(l *drive.Lock, holder, waiter drive.Entry)
 	}{
-		{"deleted", func(_, waiter entry) {
-			s.want(http.StatusOK, http.MethodDelete, "deleted", "index", strconv.FormatUint(waiter.Created, 10))
-		}},
-		{"removed", func(_, waiter entry) { removeEntry(t, s.host.Etcd, waiter.Key) }},
+		{"deleted", func(l *drive.Lock, _, waiter drive.Entry) { l.Release(waiter.Index) }},
+		{"removed", func(_ *drive.Lock, _, waiter drive.Entry) { removeEntry(t, h, waiter) }},
 		// The plugin learns of the holder's end first, and can't know yet that
 		// there is nothing left to take over.
-		{"asleep", func(holder, waiter entry) {
-			pid := s.host.Module("lock").PID
+		{"asleep", func(_ *drive.Lock, holder, waiter drive.Entry) {
+			pid := h.Module("lock").PID
 			drive.Signal(t, pid, syscall.SIGSTOP)
-			removeEntry(t, s.host.Etcd, holder.Key)
-			removeEntry(t, s.host.Etcd, waiter.Key)
+			removeEntry(t, h, holder)
+			removeEntry(t, h, waiter)
 			drive.Signal(t, pid, syscall.SIGCONT)
 		}},
 	} {
-		s.take(c.name, "ttl", "60", "value", "holder")
-		waiter := s.queue(1, c.name, "ttl", "60", "value", "waiter")
-		line := wantEntries(t, s.host.Etcd, c.name, 2)
-		c.remove(line[0], line[1])
-		if r := waiter.end(drive.Patience); r.Status != http.StatusGone {
-			t.Errorf("%s: waiter whose entry has gone = %v, want 410", c.name, r)
-		}
+		l := h.Lock(t, c.name)
+		l.Take("ttl", 60, "value", "holder")
+		waiter := l.Queue(1, "ttl", 60, "value", "waiter")
+		line := l.AwaitLine(2)
+		c.remove(l, line[0], line[1])
+		waiter.Refused(http.StatusGone, 701)
 		if c.name != "asleep" {
-			s.want(http.StatusOK, http.MethodDelete, c.name, "value", "holder")
+			l.Must(http.MethodDelete, "value", "holder")
 		}
-		wantEntries(t, s.host.Etcd, c.name, 0)
-		if token := s.do(http.MethodPost, c.name, "ttl", "60", "timeout", "0").Token(t); token <= line[1].Created {
-			t.Errorf("%s: next token = %d, want one above %d", c.name, token, line[1].Created)
+		l.AwaitLine(0)
+		if token := l.Take("ttl", 60); token <= line[1].Index {
+			t.Errorf("%s: next token = %d, want one above %d", c.name, token, line[1].Index)
 		}
 	}
 }
@@ -107,49 +90,47 @@ func TestMode_F02_WaiterEntryGone(t *testing.T) {
 // which takes the change for a release.
 func TestMode_F03_PredecessorRenews(t *testing.T) {
 	t.Parallel()
-	s := onHost(t, programs(t).Start(t, drive.Embedded))
-	index := s.take("a", "ttl", "60", "value", "holder")
-	waiter := s.queue(1, "a", "ttl", "60", "value", "waiter")
+	l := programs(t).Start(t, drive.Embedded).Lock(t, "a")
+	index := l.Take("ttl", 60, "value", "holder")
+	waiter := l.Queue(1, "ttl", 60, "value", "waiter")
 	for range 3 {
-		s.want(http.StatusOK, http.MethodPut, "a", "ttl", "60", "index", index)
-		s.want(http.StatusOK, http.MethodPut, "a", "ttl", "60", "value", "holder")
-		s.want(http.StatusOK, http.MethodPost, "a", "ttl", "60", "value", "holder")
-		s.want(http.StatusOK, http.MethodPut, "a", "ttl", "60", "value", "waiter")
+		l.Must(http.MethodPut, "ttl", 60, "index", index)
+		l.Must(http.MethodPut, "ttl", 60, "value", "holder")
+		l.Must(http.MethodPost, "ttl", 60, "value", "holder")
+		l.Must(http.MethodPut, "ttl", 60, "value", "waiter")
 	}
-	waiter.waits("after renewals")
-	if line := wantEntries(t, s.host.Etcd, "a", 2); line[0].State != "held" || line[1].State != "waiting" {
+	waiter.GoesOnWaiting("after renewals")
+	if line := l.AwaitLine(2); line[0].State != "held" || line[1].State != "waiting" {
 		t.Errorf("entries = %+v, want one held, one waiting", line)
 	}
-	s.want(http.StatusOK, http.MethodDelete, "a", "index", index)
-	waiter.granted()
+	l.Release(index)
+	waiter.Granted()
 }
 
 // F4: a waiter in the middle of the line leaves, and who stands behind it goes
 // ahead, or waits for one that is no longer there.
 func TestMode_F04_MiddleWaiterLeaves(t *testing.T) {
 	t.Parallel()
-	s := onHost(t, programs(t).Start(t, drive.Embedded))
-	for i, leave := range []func(*call, entry){
-		func(middle *call, _ entry) { middle.hangUp() },
-		func(_ *call, e entry) {
-			s.want(http.StatusOK, http.MethodDelete, "a1", "index", strconv.FormatUint(e.Created, 10))
-		},
-		func(_ *call, e entry) { removeEntry(t, s.host.Etcd, e.Key) },
+	h := programs(t).Start(t, drive.Embedded)
+	for i, leave := range []func(*drive.Lock, *drive.Call, drive.Entry){
+		func(_ *drive.Lock, middle *drive.Call, _ drive.Entry) { middle.HangUp() },
+		func(l *drive.Lock, _ *drive.Call, e drive.Entry) { l.Release(e.Index) },
+		func(_ *drive.Lock, _ *drive.Call, e drive.Entry) { removeEntry(t, h, e) },
 	} {
-		name := fmt.Sprint("a", i)
-		holder := s.take(name, "ttl", "60")
-		middle := s.queue(1, name, "ttl", "60")
-		last := s.queue(2, name, "ttl", "60")
-		line := wantEntries(t, s.host.Etcd, name, 3)
-		leave(middle, line[1])
-		wantEntries(t, s.host.Etcd, name, 2)
-		last.waits("after the one before it has left")
-		if r := s.do(http.MethodGet, name, "field", "index"); r.Body != holder {
-			t.Errorf("%s: index of the holder = %v, want %s", name, r, holder)
+		l := h.Lock(t, fmt.Sprint("a", i))
+		holder := l.Take("ttl", 60)
+		middle := l.Queue(1, "ttl", 60)
+		last := l.Queue(2, "ttl", 60)
+		line := l.AwaitLine(3)
+		leave(l, middle, line[1])
+		l.AwaitLine(2)
+		last.GoesOnWaiting("after the one before it has left")
+		if s := l.State(); s.Index != holder {
+			t.Errorf("%s = %+v, want it held with index %d", l.URL, s, holder)
 		}
-		s.want(http.StatusOK, http.MethodDelete, name, "index", holder)
-		if token := last.granted(); token != line[2].Created {
-			t.Errorf("%s: last waiter's token = %d, want %d", name, token, line[2].Created)
+		l.Release(holder)
+		if token := last.Granted(); token != line[2].Index {
+			t.Errorf("%s: last waiter's token = %d, want %d", l.URL, token, line[2].Index)
 		}
 	}
 }
@@ -159,35 +140,36 @@ func TestMode_F04_MiddleWaiterLeaves(t *testing.T) {
 func TestMode_F05_OneValueManySessions(t *testing.T) {
 	t.Parallel()
 	p := programs(t)
-	one := onHost(t, p.Start(t, drive.Embedded))
-	two := onHost(t, p.Start(t, drive.Joined(one.host.Etcd)))
+	one := p.Start(t, drive.Embedded)
+	two := p.Start(t, drive.Joined(one.Etcd))
 	const sessions = 100
-	var calls []*call
+	var calls []*drive.Call
 	for i := range sessions {
-		s := []*scene{one, two}[i%2]
-		calls = append(calls, s.begin(http.MethodPost, "crowd", "ttl", "60", "value", "same"))
+		h := []*drive.Host{one, two}[i%2]
+		calls = append(calls, h.Lock(t, "crowd").Post("ttl", 60, "value", "same"))
 	}
 	tokens := make(map[uint64]int)
 	for _, c := range calls {
-		tokens[c.granted()]++
+		tokens[c.Granted()]++
 	}
 	if len(tokens) != 1 {
 		t.Errorf("tokens of %d sessions with one value = %v, want one", sessions, tokens)
 	}
-	wantEntries(t, one.host.Etcd, "crowd", 1)
+	one.Lock(t, "crowd").AwaitLine(1)
 
-	for i, other := range []*scene{one, two} {
+	for i, host := range []*drive.Host{one, two} {
 		name := fmt.Sprint("pair", i)
-		holder := one.take(name, "ttl", "60")
-		stays := one.queue(1, name, "ttl", "60", "value", "same")
-		line := wantEntries(t, one.host.Etcd, name, 2)
-		other.want(http.StatusLocked, http.MethodPost, name, "ttl", "60", "value", "same", "timeout", "1")
-		stays.waits("after the other session has left")
-		one.want(http.StatusOK, http.MethodDelete, name, "index", holder)
-		if token := stays.granted(); token != line[1].Created {
-			t.Errorf("%s: token = %d, want %d, the place that was kept", name, token, line[1].Created)
+		l, other := one.Lock(t, name), host.Lock(t, name)
+		holder := l.Take("ttl", 60)
+		stays := l.Queue(1, "ttl", 60, "value", "same")
+		line := l.AwaitLine(2)
+		other.Refused(http.StatusLocked, 700, http.MethodPost, "ttl", 60, "value", "same", "timeout", 1)
+		stays.GoesOnWaiting("after the other session has left")
+		l.Release(holder)
+		if token := stays.Granted(); token != line[1].Index {
+			t.Errorf("%s: token = %d, want %d, the place that was kept", l.URL, token, line[1].Index)
 		}
-		wantEntries(t, one.host.Etcd, name, 1)
+		l.AwaitLine(1)
 	}
 }
 
@@ -198,7 +180,8 @@ func TestMode_F06_ReplyLost(t *testing.T) {
 	p := programs(t)
 	etcd := p.StartCluster(t, 1).Members[0].URL
 	behind := drive.NewTamperer(t, etcd)
-	s := onHost(t, p.Start(t, drive.Joined(behind.URL)))
+	h := p.Start(t, drive.Joined(behind.URL))
+	l := h.Lock(t, "a")
 	loseOnce := func(method, parameter string) {
 		lost := false
 		behind.Lose(func(r *http.Request) bool {
@@ -218,46 +201,48 @@ func TestMode_F06_ReplyLost(t *testing.T) {
 
 	for i, value := range []string{"", "named"} {
 		loseOnce(http.MethodPut, "prevExist=false") // of the create
-		holder := s.take("a", "ttl", "60", "value", value)
+		holder := l.Take("ttl", 60, "value", value)
 		wantLost(3*i + 1)
-		if e := wantEntries(t, etcd, "a", 1); strconv.FormatUint(e[0].Created, 10) != holder || e[0].State != "held" {
-			t.Errorf("entry = %+v, want it held with index %s", e[0], holder)
+		if e := l.AwaitLine(1); e[0].Index != holder || e[0].State != "held" {
+			t.Errorf("entry = %+v, want it held with index %d", e[0], holder)
 		}
-		waiter := s.queue(1, "a", "ttl", "60", "value", "next"+value)
-		line := wantEntries(t, etcd, "a", 2)
+		waiter := l.Queue(1, "ttl", 60, "value", "next"+value)
+		line := l.AwaitLine(2)
 		loseOnce(http.MethodPut, "prevIndex=") // of the waiter becoming the holder
-		s.want(http.StatusOK, http.MethodDelete, "a", "index", holder)
-		if token := waiter.granted(); token != line[1].Created {
-			t.Errorf("token = %d, want %d", token, line[1].Created)
+		l.Release(holder)
+		if token := waiter.Granted(); token != line[1].Index {
+			t.Errorf("token = %d, want %d", token, line[1].Index)
 		}
 		wantLost(3*i + 2)
-		wantEntries(t, etcd, "a", 1)
+		l.AwaitLine(1)
 		loseOnce(http.MethodDelete, "")
-		s.want(http.StatusOK, http.MethodDelete, "a", "value", "next"+value)
+		l.Must(http.MethodDelete, "value", "next"+value)
 		wantLost(3*i + 3)
-		wantEntries(t, etcd, "a", 0)
+		l.AwaitLine(0)
 	}
 	behind.Lose(nil)
 
-	front := drive.NewTamperer(t, s.host.URL)
+	front := drive.NewTamperer(t, h.URL)
 	front.Lose(func(r *http.Request) bool { return r.Method == http.MethodPost })
 	for range 2 {
-		if r, err := drive.Send(t.Context(), s.http, http.MethodPost, front.URL+"/mod/v2/lock/b", "ttl", "60", "value", "same"); err == nil {
+		if r, err := drive.LockAt(t, front.URL+"/mod/v2/lock/b").Send(t.Context(), http.MethodPost, "ttl", 60, "value", "same"); err == nil {
 			t.Errorf("POST = %v, want it lost", r)
 		}
 	}
-	index := s.take("b", "ttl", "60", "value", "same")
-	if e := wantEntries(t, etcd, "b", 1); strconv.FormatUint(e[0].Created, 10) != index {
-		t.Errorf("repeated POST = %s, want %d", index, e[0].Created)
+	named := h.Lock(t, "b")
+	index := named.Take("ttl", 60, "value", "same")
+	if e := named.AwaitLine(1); e[0].Index != index {
+		t.Errorf("repeated POST = %d, want %d", index, e[0].Index)
 	}
 	sent := time.Now()
 	const ttl = 2 * time.Second
-	if r, err := drive.Send(t.Context(), s.http, http.MethodPost, front.URL+"/mod/v2/lock/c", "ttl", "2"); err == nil {
+	if r, err := drive.LockAt(t, front.URL+"/mod/v2/lock/c").Send(t.Context(), http.MethodPost, "ttl", 2); err == nil {
 		t.Errorf("POST = %v, want it lost", r)
 	}
 	granted := time.Now()
-	wantEntries(t, etcd, "c", 1)
-	wantEntries(t, etcd, "c", 0)
+	anonymous := h.Lock(t, "c")
+	anonymous.AwaitLine(1)
+	anonymous.AwaitLine(0)
 	if took := time.Since(granted); took > ttl+time.Second+drive.Soon() {
 		t.Errorf("anonymous entry whose answer was lost: gone after %v, want its ttl of %v and a second", took, ttl)
 	} else if took := time.Since(sent); took < ttl {
@@ -270,7 +255,7 @@ func TestMode_F06_ReplyLost(t *testing.T) {
 // reset is a grant like any other.
 func TestMode_F07_ClientGoneAtTheGrant(t *testing.T) {
 	t.Parallel()
-	s := onHost(t, programs(t).Start(t, drive.Embedded))
+	h := programs(t).Start(t, drive.Embedded)
 	var rounds, answered, unsure atomic.Int64
 	// When to leave after the release was sent: half of the waiters are to have
 	// their answer by then, so that the others leave at the grant.
@@ -281,21 +266,17 @@ func TestMode_F07_ClientGoneAtTheGrant(t *testing.T) {
 	for worker := range 4 {
 		wg.Go(func() {
 			for i := 0; time.Since(began) < inLongRun(6*time.Second, 2*time.Minute) && !t.Failed(); i++ {
-				name := fmt.Sprintf("w%dr%d", worker, i)
-				holder, err := drive.Send(t.Context(), s.http, http.MethodPost, s.lock(name), "ttl", "600")
-				if err != nil || holder.Status != http.StatusOK {
-					t.Errorf("POST = %v, %v, want a grant", holder, err)
-					return
-				}
-				waiter := newSocket(t, s, name)
-				drive.AwaitWaiting(t, s.http, s.lock(name), 1)
+				l := h.Lock(t, fmt.Sprintf("w%dr%d", worker, i))
+				holder := l.Take()
+				waiter := newSocket(t, l)
+				l.AwaitWaiting(1)
 				var told bool
 				var leaves sync.WaitGroup
 				leaves.Go(func() {
 					<-time.After(time.Duration(float64(aim.Load()) * (0.8 + 0.4*rand.Float64())))
 					told = waiter.reset()
 				})
-				r, err := drive.Send(t.Context(), s.http, http.MethodDelete, s.lock(name), "index", holder.Body)
+				r, err := l.Send(t.Context(), http.MethodDelete, "index", holder)
 				leaves.Wait()
 				if err != nil || r.Status != http.StatusOK {
 					t.Errorf("DELETE = %v, %v, want 200", r, err)
@@ -310,7 +291,7 @@ func TestMode_F07_ClientGoneAtTheGrant(t *testing.T) {
 				}
 				var now drive.LockState
 				err = drive.Within(2*drive.Soon(), func() error {
-					if now = drive.StateOf(t, s.http, s.lock(name)); now.Waiting != 0 || now.State != "free" && !told {
+					if now = l.State(); now.Waiting != 0 || now.State != "free" && !told {
 						return fmt.Errorf("%+v", now)
 					}
 					return nil
@@ -319,7 +300,7 @@ func TestMode_F07_ClientGoneAtTheGrant(t *testing.T) {
 				case err != nil && now.Waiting == 0:
 					unsure.Add(1)
 				case err != nil:
-					t.Errorf("%s after its waiter has died: %v, want nobody in the line", name, err)
+					t.Errorf("%s after its waiter has died: %v, want nobody in the line", l.URL, err)
 				}
 			}
 		})
@@ -339,22 +320,22 @@ func TestMode_F07_ClientGoneAtTheGrant(t *testing.T) {
 // and no longer.
 func TestMode_F08_HolderCrashes(t *testing.T) {
 	t.Parallel()
-	s := onHost(t, programs(t).Start(t, drive.Embedded))
+	h := programs(t).Start(t, drive.Embedded)
 	var wg sync.WaitGroup
 	for seconds := 1; seconds <= 3; seconds++ {
 		wg.Go(func() {
-			name, ttl := fmt.Sprint("ttl", seconds), time.Duration(seconds)*time.Second
+			l, ttl := h.Lock(t, fmt.Sprint("ttl", seconds)), time.Duration(seconds)*time.Second
 			st := newStorage(t)
 			began := time.Now()
-			h := startHolder(t, s.lock(name), seconds, st)
+			first := startHolder(t, l.URL, seconds, st)
 			_, granted := st.awaitWrite(t, 0)
-			next := s.begin(http.MethodPost, name, "ttl", "60")
-			h.signal(syscall.SIGKILL)
-			next.granted()
-			if after := next.answered.Sub(began); after < ttl {
+			next := l.Post("ttl", 60)
+			first.signal(syscall.SIGKILL)
+			next.Granted()
+			if after := next.Answered.Sub(began); after < ttl {
 				t.Errorf("ttl %v: next grant %v after the holder's process began, want not before its ttl", ttl, after)
 			}
-			after := next.answered.Sub(granted)
+			after := next.Answered.Sub(granted)
 			t.Logf("ttl %v: next grant %v after the holder had its own", ttl, after)
 			if after > ttl+time.Second+drive.Soon() {
 				t.Errorf("ttl %v: next grant %v after the holder's, want within a second of the ttl", ttl, after)
@@ -367,90 +348,93 @@ func TestMode_F08_HolderCrashes(t *testing.T) {
 // F16: names that begin alike, or are encoded alike, share a line.
 func TestMode_F16_NamesBeginAlike(t *testing.T) {
 	t.Parallel()
-	s := onHost(t, programs(t).Start(t, drive.Embedded))
+	h := programs(t).Start(t, drive.Embedded)
 	paths := []string{
 		"a", "ab", "a/b", "a/", "a//b", "/a", "A", "a%252Fb", "a~2fb", "a%2Db", "a%5Fb", "a%20b", "a%2Bb", "a.b", "_a", "-a", "~", "~a",
 		"a%00", "a%3Fb", "a%23b", "a%25", "%C3%A4", "a%CC%88", "q", "s", "q/a", ".a", "a/b/c",
 	}
-	held := make(map[string]string) // path → index
+	held := make(map[string]uint64) // path → index
 	for _, path := range paths {
-		index := s.take(path, "ttl", "60", "value", "v"+path)
+		index := h.Lock(t, path).Take("ttl", 60, "value", "v"+path)
 		for other, i := range held {
 			if i == index {
-				t.Errorf("index of %s = %s, want another than that of %s", path, index, other)
+				t.Errorf("index of %s = %d, want another than that of %s", path, index, other)
 			}
 		}
 		held[path] = index
 	}
 	// One name, written differently, is one lock.
 	for same, path := range map[string]string{"a%2Fb": "a/b", "a%2fb": "a/b", "%61": "a", "a%7E2fb": "a~2fb", "a-b": "a%2Db", "a%2F": "a/"} {
-		s.want(http.StatusLocked, http.MethodPost, same, "ttl", "60", "timeout", "0")
-		if r := s.do(http.MethodGet, same, "field", "index"); r.Body != held[path] {
-			t.Errorf("index of %s = %v, want %s, that of %s", same, r, held[path], path)
+		l := h.Lock(t, same)
+		l.Refused(http.StatusLocked, 700, http.MethodPost, "ttl", 60, "timeout", 0)
+		if s := l.State(); s.Index != held[path] {
+			t.Errorf("%s = %+v, want index %d, that of %s", same, s, held[path], path)
 		}
 	}
 	for i, path := range paths {
-		other := paths[(i+1)%len(paths)]
-		s.want(http.StatusNotFound, http.MethodDelete, path, "index", held[other])
-		s.want(http.StatusNotFound, http.MethodDelete, path, "value", "v"+other)
-		s.want(http.StatusOK, http.MethodDelete, path, "index", held[path])
+		l, other := h.Lock(t, path), paths[(i+1)%len(paths)]
+		l.Refused(http.StatusNotFound, 100, http.MethodDelete, "index", held[other])
+		l.Refused(http.StatusNotFound, 100, http.MethodDelete, "value", "v"+other)
+		l.Release(held[path])
 		for _, other := range paths[i+1:] {
-			if r := s.do(http.MethodGet, other); r.Body != "v"+other {
+			if r := h.Lock(t, other).Ask(http.MethodGet); r.Body != "v"+other {
 				t.Errorf("value of %s after the release of %s = %v, want %s", other, path, r, "v"+other)
 			}
 		}
 	}
-	if left := entries(t, s.host.Etcd, ""); len(left) != 0 {
-		t.Errorf("entries after all releases = %v, want none", left)
+	if left, err := drive.Line(h.Etcd, ""); err != nil || len(left) != 0 {
+		t.Errorf("entries after all releases = %v, %v, want none", left, err)
 	}
 }
 
 // F17: something goes on to keep the entry of a client alive that is dead.
 func TestMode_F17_DeadWaiterKeptAlive(t *testing.T) {
 	t.Parallel()
-	s := onHost(t, programs(t).Start(t, drive.Embedded))
-	ways := map[string]func(name string) (die func()){
-		"reset": func(name string) func() {
-			k := newSocket(t, s, name)
+	h := programs(t).Start(t, drive.Embedded)
+	ways := map[string]func(l *drive.Lock) (die func()){
+		"reset": func(l *drive.Lock) func() {
+			k := newSocket(t, l)
 			return func() { k.reset() }
 		},
-		"hungup": func(name string) func() { return s.begin(http.MethodPost, name, "ttl", "600").hangUp },
-		"killed": func(name string) func() {
-			return drive.StartCurl(t, "-X", "POST", s.lock(name), "-d", "ttl=600", "-d", "value=me").Kill
+		"hungup": func(l *drive.Lock) func() { return l.Post().HangUp },
+		"killed": func(l *drive.Lock) func() {
+			return drive.StartCurl(t, "-X", "POST", l.URL, "-d", "ttl=600", "-d", "value=me").Kill
 		},
 	}
 	var deaths []func()
+	holders := make(map[*drive.Lock]uint64)
 	for name, begin := range ways {
-		s.take(name, "ttl", "600")
-		deaths = append(deaths, begin(name))
-		drive.AwaitWaiting(t, s.http, s.lock(name), 1)
+		l := h.Lock(t, name)
+		holders[l] = l.Take()
+		deaths = append(deaths, begin(l))
+		l.AwaitWaiting(1)
 	}
 	died := time.Now()
 	for _, die := range deaths {
 		die()
 	}
-	for name := range ways {
+	for l := range holders {
 		err := drive.Within(time.Until(died.Add(drive.Soon())), func() error {
-			if line := entries(t, s.host.Etcd, name); len(line) != 1 {
+			if line := l.Line(); len(line) != 1 {
 				return fmt.Errorf("%+v", line)
 			}
 			return nil
 		})
 		if err != nil {
-			t.Errorf("%s: entries %v after the waiter's death = %v, want the holder's only", name, drive.Soon(), err)
+			t.Errorf("%s: entries %v after the waiter's death = %v, want the holder's only", l.URL, drive.Soon(), err)
 		}
 	}
 	// Longer than it takes for a heartbeat, or for a late write, to come.
 	for until := time.Now().Add(3 * time.Second); time.Now().Before(until); <-time.After(100 * time.Millisecond) {
-		for name := range ways {
-			if line := entries(t, s.host.Etcd, name); len(line) != 1 || line[0].State != "held" {
-				t.Fatalf("%s: entries after the waiter's death = %+v, want the holder's only", name, line)
+		for l := range holders {
+			if line := l.Line(); len(line) != 1 || line[0].State != "held" {
+				t.Fatalf("%s: entries after the waiter's death = %+v, want the holder's only", l.URL, line)
 			}
 		}
 	}
-	for name := range ways {
-		s.want(http.StatusOK, http.MethodDelete, name, "index", s.do(http.MethodGet, name, "field", "index").Body)
-		wantEntries(t, s.host.Etcd, name, 0)
+	for l, index := range holders {
+		l.Release(index)
+		l.AwaitLine(0)
 	}
 }
 
@@ -458,66 +442,67 @@ func TestMode_F17_DeadWaiterKeptAlive(t *testing.T) {
 // or their order.
 func TestMode_F19_PluginKilled(t *testing.T) {
 	t.Parallel()
-	s := onHost(t, programs(t).Start(t, drive.Embedded))
+	h := programs(t).Start(t, drive.Embedded)
 	n := inLongRun(30, 100)
 	type place struct {
-		lock  string
+		lock  *drive.Lock
 		value string
-		call  *call
+		call  *drive.Call
 		index uint64
 	}
 	var waiters []place
-	holders := make([]string, n)
+	locks, holders := make([]*drive.Lock, n), make([]uint64, n)
 	for i := range n {
-		holders[i] = s.take(fmt.Sprint("l", i), "ttl", "120", "value", fmt.Sprint("h", i))
+		locks[i] = h.Lock(t, fmt.Sprint("l", i))
+		holders[i] = locks[i].Take("ttl", 120, "value", fmt.Sprint("h", i))
 	}
 	for i := range n { // three in each line, one of them without a value
-		p := place{lock: fmt.Sprint("l", i/3)}
-		parameters := []string{"ttl", "120"}
+		p := place{lock: locks[i/3]}
+		parameters := []any{"ttl", 120}
 		if i%3 != 1 {
 			p.value = fmt.Sprint("w", i)
 			parameters = append(parameters, "value", p.value)
 		}
-		p.call = s.queue(1+i%3, p.lock, parameters...)
-		p.index = wantEntries(t, s.host.Etcd, p.lock, 2+i%3)[1+i%3].Created
+		p.call = p.lock.Queue(1+i%3, parameters...)
+		p.index = p.lock.AwaitLine(2 + i%3)[1+i%3].Index
 		waiters = append(waiters, p)
 	}
-	before := s.host.Module("lock")
+	before := h.Module("lock")
 	drive.Signal(t, before.PID, syscall.SIGKILL)
 	drive.Eventually(t, func() error {
-		if m := s.host.Module("lock"); m.PID == before.PID || m.State != "ready" {
+		if m := h.Module("lock"); m.PID == before.PID || m.State != "ready" {
 			return fmt.Errorf("%+v", m)
 		}
 		return nil
 	})
 	for i, index := range holders {
-		name := fmt.Sprint("l", i)
-		if r := s.do(http.MethodGet, name, "field", "index"); r.Body != index {
-			t.Errorf("index of the holder of %s = %v, want %s", name, r, index)
+		l := locks[i]
+		if s := l.State(); s.Index != index {
+			t.Errorf("%s = %+v, want it held with index %d", l.URL, s, index)
 		}
-		s.want(http.StatusOK, http.MethodPut, name, "ttl", "120", "index", index)
-		if r := s.do(http.MethodPost, name, "ttl", "120", "value", fmt.Sprint("h", i)); r.Body != index {
-			t.Errorf("POST by the holder of %s = %v, want %s", name, r, index)
+		l.Must(http.MethodPut, "ttl", 120, "index", index)
+		if again := l.Must(http.MethodPost, "ttl", 120, "value", fmt.Sprint("h", i)).Token(t); again != index {
+			t.Errorf("POST by the holder of %s = %d, want %d", l.URL, again, index)
 		}
 	}
-	again := make(map[int]*call)
+	again := make(map[int]*drive.Call)
 	for i, w := range waiters {
 		if w.value != "" {
-			again[i] = s.begin(http.MethodPost, w.lock, "ttl", "120", "value", w.value)
+			again[i] = w.lock.Post("ttl", 120, "value", w.value)
 		}
 	}
 	for i, w := range waiters {
-		w.call.waitsStill(t)
-		line := wantEntries(t, s.host.Etcd, w.lock, min(n-i/3*3, 3)-i%3+1)
-		if got := line[1]; got.Created != w.index || got.Value != w.value {
-			t.Errorf("first waiter of %s = %+v, want index %d", w.lock, got, w.index)
+		w.call.StillWaits()
+		line := w.lock.AwaitLine(min(n-i/3*3, 3) - i%3 + 1)
+		if got := line[1]; got.Index != w.index || got.Value != w.value {
+			t.Errorf("first waiter of %s = %+v, want index %d", w.lock.URL, got, w.index)
 		}
-		s.want(http.StatusOK, http.MethodDelete, w.lock, "index", strconv.FormatUint(line[0].Created, 10))
-		if token := w.call.granted(); token != w.index {
+		w.lock.Release(line[0].Index)
+		if token := w.call.Granted(); token != w.index {
 			t.Errorf("token of waiter %d = %d, want %d, that of its place before", i, token, w.index)
 		}
 		if c := again[i]; c != nil {
-			if token := c.granted(); token != w.index {
+			if token := c.Granted(); token != w.index {
 				t.Errorf("token of the repeated request of waiter %d = %d, want %d", i, token, w.index)
 			}
 		}

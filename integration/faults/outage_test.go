@@ -3,7 +3,6 @@ package faults
 import (
 	"fmt"
 	"net/http"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,74 +16,71 @@ func TestOutage_EtcdDownAndUp(t *testing.T) {
 	t.Parallel()
 	p := programs(t)
 	etcd := p.StartCluster(t, 1)
-	hosts := []*drive.Host{p.Start(t, drive.Joined(etcd.Endpoints()...)), p.Start(t, drive.Joined(etcd.Endpoints()...))}
-	c := drive.NewHTTPClient(t)
-	const path = "/mod/v2/lock/outage"
-	holder := drive.Must(t, c, http.MethodPost, hosts[0].URL+path, "ttl", "600", "value", "holder")
-	brief := drive.Must(t, c, http.MethodPost, hosts[0].URL+path+"brief", "ttl", "5")
-	brief.Token(t)
-	var line []*asker
+	one, two := p.Start(t, drive.Joined(etcd.Endpoints()...)), p.Start(t, drive.Joined(etcd.Endpoints()...))
+	locks := []*drive.Lock{one.Lock(t, "outage"), two.Lock(t, "outage")}
+	index := locks[0].Take("value", "holder")
+	expiring := []*drive.Lock{one.Lock(t, "outagebrief"), two.Lock(t, "outagebrief")}
+	brief := expiring[0].Take("ttl", 5)
+	var calls []*drive.Call
 	for i := range 6 {
-		line = append(line, ask(t, c, hosts[i%2].URL+path, "ttl", "600"))
-		drive.AwaitWaiting(t, c, hosts[i%2].URL+path, i+1)
+		calls = append(calls, locks[i%2].Queue(i+1))
 	}
-	places := mustLine(t, etcd.Members[0].URL, "outage")
+	places := locks[0].Line()
 	etcd.Members[0].Kill()
 	down := time.Now()
 	for time.Since(down) < 30*time.Second { // as long as the promise says
-		want503(t, c, hosts[0].URL+path, holder.Body)
-		want503(t, c, hosts[1].URL+path+"brief", brief.Body)
+		want503(t, locks[0], index)
+		want503(t, expiring[1], brief)
 		<-time.After(time.Second)
 	}
 	etcd.Members[0].Restart()
-	index := holder.Body
 	drive.Eventually(t, func() error {
-		r := drive.Must(t, c, http.MethodDelete, hosts[1].URL+path, "index", index)
-		if r.Status != http.StatusOK {
+		if r := locks[1].Ask(http.MethodDelete, "index", index); r.Status != http.StatusOK {
 			return fmt.Errorf("release: %v", r)
 		}
 		return nil
 	})
-	for i, a := range line {
-		r := a.granted()
-		if r.Body != fmt.Sprint(places[i+1].Index) {
-			t.Errorf("grant %d has index %v, want %d", i, r, places[i+1].Index)
+	for i, c := range calls {
+		index := c.Granted()
+		if index != places[i+1].Index {
+			t.Errorf("grant %d has index %d, want %d", i, index, places[i+1].Index)
 		}
-		for _, behind := range line[i+1:] {
-			behind.waits()
+		for _, behind := range calls[i+1:] {
+			behind.StillWaits()
 		}
-		release(t, c, hosts[i%2].URL+path, r.Body)
+		locks[i%2].Release(index)
 	}
-	if s := drive.StateOf(t, c, hosts[0].URL+path+"brief"); s.State != "free" {
+	if s := expiring[0].State(); s.State != "free" {
 		t.Errorf("the lock whose TTL was over in the outage is %+v", s)
 	}
 }
 
 // want503 makes every kind of request of a lock at once, on an etcd that does
 // not answer.
-func want503(t *testing.T, c *http.Client, lock, index string) {
+func want503(t *testing.T, l *drive.Lock, index uint64) {
 	t.Helper()
-	var calls sync.WaitGroup
-	for _, call := range [][]string{
-		{http.MethodGet}, {http.MethodGet, "field", "index"},
-		{http.MethodPost, "ttl", "60", "timeout", "0"},
-		{http.MethodPost, "ttl", "60", "value", "first"},
-		{http.MethodPost, "ttl", "60", "value", "holder"},
-		{http.MethodPut, "ttl", "60", "value", "first"},
-		{http.MethodPut, "ttl", "60", "index", index},
-		{http.MethodDelete, "value", "first"},
-		{http.MethodDelete, "index", index},
-	} {
-		calls.Go(func() {
-			sent := time.Now()
-			r, err := drive.Send(t.Context(), c, call[0], lock, call[1:]...)
-			took := time.Since(sent)
-			if err != nil || r.Status != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" || took > 5*time.Second {
-				t.Errorf("%v = %v, %v after %v, want 503 with Retry-After within 5 s", call, r, err, took)
-			}
-		})
+	wantUnavailable(t,
+		l.Begin(http.MethodGet), l.Begin(http.MethodGet, "field", "index"),
+		l.Begin(http.MethodPost, "ttl", 60, "timeout", 0),
+		l.Begin(http.MethodPost, "ttl", 60, "value", "first"),
+		l.Begin(http.MethodPost, "ttl", 60, "value", "holder"),
+		l.Begin(http.MethodPut, "ttl", 60, "value", "first"),
+		l.Begin(http.MethodPut, "ttl", 60, "index", index),
+		l.Begin(http.MethodDelete, "value", "first"),
+		l.Begin(http.MethodDelete, "index", index),
+	)
+}
+
+// wantUnavailable checks that each call is answered with 503 in time.
+func wantUnavailable(t *testing.T, calls ...*drive.Call) {
+	t.Helper()
+	for _, c := range calls {
+		r := c.Answer()
+		took := c.Answered.Sub(c.Sent)
+		if r.Status != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" || took > 5*time.Second {
+			t.Errorf("%v = %v after %v, want 503 with Retry-After within 5 s", c, r, took)
+		}
 	}
-	calls.Wait()
 }
 
 // A member that is cut off from the others knows old news only, and says so.
@@ -95,24 +91,22 @@ func TestOutage_MemberCutOffFromTheOthersAnswers503(t *testing.T) {
 	alone := etcd.Members[0]
 	h := p.Start(t, drive.Joined(alone.URL))
 	beside := p.Start(t, drive.Joined(etcd.Members[1].URL, etcd.Members[2].URL))
-	c := drive.NewHTTPClient(t)
-	const path = "/mod/v2/lock/cutoff"
-	first := drive.Must(t, c, http.MethodPost, h.URL+path, "ttl", "600", "value", "first")
-	first.Token(t)
+	l, others := h.Lock(t, "cutoff"), beside.Lock(t, "cutoff")
+	first := l.Take("value", "first")
 	etcd.Isolate(alone)
 	// The others go on; what the cut off member has is old from here on.
 	drive.Eventually(t, func() error {
-		r, err := drive.Send(t.Context(), c, http.MethodDelete, beside.URL+path, "value", "first")
+		r, err := others.Send(t.Context(), http.MethodDelete, "value", "first")
 		if err == nil && r.Status != http.StatusOK {
 			err = fmt.Errorf("%v", r)
 		}
 		return err
 	})
-	drive.Must(t, c, http.MethodPost, beside.URL+path, "ttl", "600", "value", "second").Token(t)
-	want503(t, c, h.URL+path, first.Body)
+	others.Must(http.MethodPost, "ttl", 600, "value", "second").Token(t)
+	want503(t, l, first)
 	etcd.Heal()
 	drive.Eventually(t, func() error {
-		if r := drive.Must(t, c, http.MethodGet, h.URL+path); r.Body != "second" {
+		if r := l.Ask(http.MethodGet); r.Body != "second" {
 			return fmt.Errorf("%v", r)
 		}
 		return nil
@@ -120,7 +114,7 @@ func TestOutage_MemberCutOffFromTheOthersAnswers503(t *testing.T) {
 	// What was asked meanwhile may have reached the others late. Who was told
 	// 503 must not stand in anybody's way.
 	drive.Eventually(t, func() error {
-		if line := mustLine(t, alone.URL, "cutoff"); len(line) != 1 || line[0].Value != "second" {
+		if line := l.Line(); len(line) != 1 || line[0].Value != "second" {
 			return fmt.Errorf("line %+v, want the holder only", line)
 		}
 		return nil

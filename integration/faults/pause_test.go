@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"sync"
 	"syscall"
 	"testing"
@@ -27,7 +26,7 @@ func TestPause_PluginStoppedPastEveryTTL(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	t.Logf("seed %d", seed)
 	grants := 0
-	for n := range often(4, 100) {
+	for n := range inLongRun(4, 100) {
 		var crowds []*crowd.Crowd
 		for i := range 3 {
 			crowds = append(crowds, &crowd.Crowd{
@@ -70,14 +69,11 @@ func TestPause_PluginStoppedPastEveryTTL(t *testing.T) {
 func TestPause_PluginStoppedForGoodIsReplaced(t *testing.T) {
 	t.Parallel()
 	h := programs(t).Start(t, drive.Patiently(drive.Embedded))
-	c := drive.NewHTTPClient(t)
-	lock := h.URL + "/mod/v2/lock/frozen"
-	holder := drive.Must(t, c, http.MethodPost, lock, "ttl", "600", "value", "holder")
-	first := ask(t, c, lock, "ttl", "600")
-	drive.AwaitWaiting(t, c, lock, 1)
-	place := mustLine(t, h.Etcd, "frozen")[1].Index
-	second := ask(t, c, lock, "ttl", "600")
-	drive.AwaitWaiting(t, c, lock, 2)
+	l := h.Lock(t, "frozen")
+	holder := l.Take("value", "holder")
+	first := l.Queue(1)
+	place := l.Line()[1].Index
+	second := l.Queue(2)
 	pid := h.Plugin()
 	drive.Signal(t, pid, syscall.SIGSTOP)
 	drive.Eventually(t, func() error {
@@ -86,10 +82,10 @@ func TestPause_PluginStoppedForGoodIsReplaced(t *testing.T) {
 		}
 		return nil
 	})
-	gone(t, pid, drive.Soon())
-	release(t, c, lock, holder.Body)
-	if r := first.granted(); r.Body != fmt.Sprint(place) {
-		t.Errorf("granted %v, want index %d", r, place)
+	drive.Gone(t, pid, drive.Soon())
+	l.Release(holder)
+	if index := first.Granted(); index != place {
+		t.Errorf("granted with index %d, want %d", index, place)
 	}
-	second.waits()
+	second.StillWaits()
 }
