@@ -3,6 +3,7 @@ package faults
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -118,77 +119,94 @@ func TestCrash_HostKilled(t *testing.T) {
 	last.Granted()
 }
 
+// A sharing is a line with a place that clients of two hosts share: the holder,
+// the shared place, the place of one who came by the first host alone, and one
+// behind all who came by the second.
+type sharing struct {
+	t           *testing.T
+	one         *drive.Host // on which somebody dies
+	lock        *drive.Lock // seen by a host on which nobody does
+	holder      uint64
+	dies, alone *drive.Curl // through the host one
+	lives       *drive.Call // shares the place of dies
+	behind      *drive.Call
+	before      []drive.Entry // the line
+}
+
+func share(t *testing.T) *sharing {
+	t.Helper()
+	p := programs(t)
+	etcd := p.Start(t, drive.Embedded)
+	s := &sharing{t: t, one: p.Start(t, drive.Joined(etcd.Etcd)), lock: etcd.Lock(t, "shared")}
+	byOne, byTwo := s.one.Lock(t, "shared"), p.Start(t, drive.Joined(etcd.Etcd)).Lock(t, "shared")
+	s.holder = s.lock.Take()
+	s.dies = drive.StartCurl(t, byOne.URL, "-d", "ttl=600", "-d", "value=team")
+	s.lock.AwaitWaiting(1)
+	s.lives = byTwo.Post("value", "team")
+	s.await(func(line []drive.Entry) bool { return len(line) == 2 && len(line[1].Sessions) == 2 })
+	s.alone = drive.StartCurl(t, byOne.URL, "-d", "ttl=600", "-d", "value=alone")
+	s.lock.AwaitWaiting(2)
+	s.behind = byTwo.Queue(3)
+	s.before = s.lock.Line()
+	return s
+}
+
+// await waits until the line, as etcd has it, is as it shall be.
+func (s *sharing) await(good func([]drive.Entry) bool) {
+	s.t.Helper()
+	drive.Eventually(s.t, func() error {
+		if line := s.lock.Line(); !good(line) {
+			return fmt.Errorf("line %+v", line)
+		}
+		return nil
+	})
+}
+
 // Two clients share a value through two hosts. Whatever dies of the one, the
-// other one keeps their place.
+// other one keeps their place. What happens to the place of the one who came
+// alone shows that the death has been dealt with.
 func TestCrash_SharedPlaceSurvives(t *testing.T) {
-	for _, what := range []string{"client", "plugin", "host"} {
+	for what, death := range map[string]func(s *sharing){
+		"client": func(s *sharing) {
+			s.dies.Kill()
+			s.await(func(line []drive.Entry) bool { return len(line[1].Sessions) == 1 })
+		},
+		"plugin": func(s *sharing) { // the client goes on in the next process
+			drive.Signal(s.t, s.one.Plugin(), syscall.SIGKILL)
+			s.await(func(line []drive.Entry) bool {
+				return len(line) == 4 && !slices.Equal(line[1].Sessions, s.before[1].Sessions) && !slices.Equal(line[2].Sessions, s.before[2].Sessions)
+			})
+		},
+		"plugin with its clients": func(s *sharing) { // the next process clears what nobody comes back to
+			drive.Signal(s.t, s.one.Plugin(), syscall.SIGKILL)
+			s.dies.Kill()
+			s.alone.Kill()
+			s.await(func(line []drive.Entry) bool { return len(line) == 3 })
+		},
+		"host": func(s *sharing) { // the other host does
+			s.one.Kill()
+			s.await(func(line []drive.Entry) bool { return len(line) == 3 })
+		},
+	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			p := programs(t)
-			etcd := p.Start(t, drive.Embedded) // of whose lock nobody dies
-			one, two := p.Start(t, drive.Joined(etcd.Etcd)), p.Start(t, drive.Joined(etcd.Etcd))
-			l, byOne, byTwo := etcd.Lock(t, "shared"), one.Lock(t, "shared"), two.Lock(t, "shared")
-			holder := l.Take()
-			dies := drive.StartCurl(t, byOne.URL, "-d", "ttl=600", "-d", "value=team")
-			l.AwaitWaiting(1)
-			lives := byTwo.Post("value", "team")
-			drive.Eventually(t, func() error {
-				if line := l.Line(); len(line) != 2 || len(line[1].Sessions) != 2 {
-					return fmt.Errorf("line %+v, want two sessions in the second place", line)
-				}
-				return nil
-			})
-			place := l.Line()[1].Index
-			// One who waits through the same process alone, and one behind all.
-			alone := byOne.Queue(2, "value", "alone")
-			behind := byTwo.Queue(3)
-
-			left := 1 // the sessions that are named in the end
-			switch what {
-			case "client":
-				dies.Kill()
-			case "plugin":
-				drive.Signal(t, one.Plugin(), syscall.SIGKILL)
-				left = 2 // the other client goes on, in the next process
-			case "host":
-				one.Kill()
-			}
-			session := l.Line()
-			drive.Eventually(t, func() error {
-				line := l.Line()
-				switch what {
-				case "client": // its process has left the place
-					if len(line[1].Sessions) != left {
-						return fmt.Errorf("line %+v", line)
-					}
-				case "plugin": // the next one has joined it
-					if len(line) != 4 || fmt.Sprint(line[1].Sessions) == fmt.Sprint(session[1].Sessions) || line[2].Sessions[0] == session[2].Sessions[0] {
-						return fmt.Errorf("line %+v", line)
-					}
-				case "host": // its other place was judged
-					if len(line) != 3 {
-						return fmt.Errorf("line %+v", line)
-					}
-				}
-				return nil
-			})
-			if line := l.Line(); line[1].Index != place || line[1].Value != "team" {
+			s := share(t)
+			death(s)
+			place := s.before[1].Index
+			if line := s.lock.Line(); line[1].Index != place || line[1].Value != "team" {
 				t.Fatalf("line %+v, want the shared place with index %d", line, place)
 			}
-			lives.StillWaits()
-			l.Release(holder)
-			if index := lives.Granted(); index != place {
+			s.lives.StillWaits()
+			s.lock.Release(s.holder)
+			if index := s.lives.Granted(); index != place {
 				t.Errorf("granted with index %d, want %d", index, place)
 			}
 			if what == "plugin" {
-				if out := dies.Output(); out != fmt.Sprint(place) {
+				if out := s.dies.Output(); out != fmt.Sprint(place) {
 					t.Errorf("the other client was answered %q, want %d", out, place)
 				}
 			}
-			behind.StillWaits()
-			if what != "host" {
-				alone.StillWaits()
-			}
+			s.behind.StillWaits()
 		})
 	}
 }

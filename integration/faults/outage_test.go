@@ -3,6 +3,7 @@ package faults
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,12 +112,66 @@ func TestOutage_MemberCutOffFromTheOthersAnswers503(t *testing.T) {
 		}
 		return nil
 	})
-	// What was asked meanwhile may have reached the others late. Who was told
-	// 503 must not stand in anybody's way.
-	drive.Eventually(t, func() error {
-		if line := l.Line(); len(line) != 1 || line[0].Value != "second" {
-			return fmt.Errorf("line %+v, want the holder only", line)
-		}
-		return nil
+}
+
+// A create that etcd gets when its request has long been told 503 makes an
+// entry that nobody wants. It must not be in anybody's way.
+func TestOutage_LateCreateIsTakenBack(t *testing.T) {
+	t.Parallel()
+	p := programs(t)
+	etcd := p.Start(t, drive.Embedded)
+	between := drive.NewTamperer(t, etcd.Etcd)
+	h := p.Start(t, drive.Joined(between.URL))
+	free, busy := etcd.Lock(t, "latefree"), etcd.Lock(t, "latebusy")
+	holder := busy.Take()
+	between.Hold(func(r *http.Request) bool {
+		return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/q/") && r.URL.Query().Get("prevExist") == "false"
 	})
+	wantUnavailable(t, h.Lock(t, "latefree").Post(), h.Lock(t, "latebusy").Post())
+	<-time.After(time.Second) // in which the plugin looks for them in vain
+	if n := between.LetGo(t); n != 2 {
+		t.Fatalf("%d creates came late, want 2", n)
+	}
+	if a, b := len(free.Line()), len(busy.Line()); a != 1 || b != 2 {
+		t.Fatalf("%d and %d entries are there, want 1 and 2: one each that came late", a, b)
+	}
+	free.AwaitLine(0)
+	busy.AwaitLine(1)
+	busy.Release(holder)
+	free.Take()
+	busy.Take()
+}
+
+// What a slow etcd eats of the TTL is taken off what the client may rely on: it
+// may do so no longer than until somebody else gets the lock.
+func TestOutage_SlowEtcdShortensTheValidity(t *testing.T) {
+	t.Parallel()
+	p := programs(t)
+	etcd := p.Start(t, drive.Embedded)
+	link := drive.NewLink(t, strings.TrimPrefix(etcd.Etcd, "http://"))
+	far := p.Start(t, drive.Joined(link.URL)).Lock(t, "far")
+	near := etcd.Lock(t, "far")
+	slow := drive.Trouble{Delay: 450 * time.Millisecond} // of each piece, each way
+	for _, waits := range []bool{false, true} {
+		var c *drive.Call
+		if waits {
+			holder := near.Take()
+			c = far.Post("ttl", 4)
+			near.AwaitWaiting(1, c)
+			link.Set(slow)
+			near.Release(holder)
+		} else {
+			link.Set(slow)
+			c = far.Post("ttl", 4)
+		}
+		c.Granted()
+		valid := c.Sent.Add(c.Answer().ValidFor(t))
+		link.Set(drive.Trouble{})
+		next := near.Post()
+		index := next.Granted()
+		if !next.Answered.After(valid) {
+			t.Errorf("waits %v: somebody else got the lock %v before the end of its validity", waits, valid.Sub(next.Answered))
+		}
+		near.Release(index)
+	}
 }
