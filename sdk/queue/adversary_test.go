@@ -647,6 +647,40 @@ func TestQueue_LateCreateIsTakenBack(t *testing.T) {
 	}
 }
 
+// The last request leaves a place whose entry has gone meanwhile. One that comes
+// at this moment has nothing to do with that entry.
+func TestQueue_JoinsAPlaceThatIsGone(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, view := b.process("q")
+		r, _ := b.process("r")
+		b.acquire(p, b.request("a", "", Forever)).granted()
+		leaves := b.acquire(q, b.request("a", "x", Forever))
+		b.acquire(r, b.request("a", "x", Forever))
+		swap, get := make(chan struct{}), make(chan struct{})
+		view.SetHook(func(op memory.Op, key string) (f memory.Fault) {
+			switch {
+			case !strings.HasPrefix(key, linesDir):
+			case op == memory.OpSwap:
+				f.Pause = swap
+			case op == memory.OpGet:
+				f.Pause = get
+			}
+			return f
+		})
+		leaves.cancel()
+		synctest.Wait()
+		if err := p.Release(context.Background(), "a", Target{Value: "x"}); err != nil {
+			t.Fatal(err)
+		}
+		close(swap) // too late
+		synctest.Wait()
+		c := b.acquire(q, b.request("a", "x", Forever))
+		close(get)
+		c.waiting()
+	})
+}
+
 // late has the next create of view take effect when arrives is closed.
 func late(view *memory.Store, arrives <-chan struct{}) {
 	var once sync.Once

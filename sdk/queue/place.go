@@ -106,8 +106,11 @@ func (p *place) run() {
 			err = p.advance(ctx, d)
 		} else {
 			var clean bool
-			if clean, err = p.leave(ctx, d); clean && p.retire() {
-				return
+			if clean, err = p.leave(ctx, d); clean {
+				p.forget() // a request that comes at this moment has to join anew
+				if p.retire() {
+					return
+				}
 			}
 		}
 		switch {
@@ -461,6 +464,7 @@ func (p *place) leave(ctx context.Context, d demand) (clean bool, err error) {
 		if errors.Is(err, store.ErrNotFound) || err == nil && p.entry.Created != 0 && e.Created != p.entry.Created {
 			if p.unsure && p.entry.Created == 0 {
 				p.l.q.expectLate(p.tried)
+				p.unsure = false
 			}
 			return true, nil
 		}
@@ -487,9 +491,6 @@ func (p *place) leave(ctx context.Context, d demand) (clean bool, err error) {
 		if errors.Is(err, store.ErrNotFound) {
 			err = nil
 		}
-	}
-	if err == nil {
-		p.forget() // a request that comes at this moment has to join anew
 	}
 	return err == nil, err
 }
