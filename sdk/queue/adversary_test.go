@@ -590,7 +590,7 @@ func TestQueue_OldHeartbeatJudgesNobody(t *testing.T) {
 			sent := time.Now().Add(-age)
 			s.mu.Lock()
 			s.seen = time.Now().Add(-2 * sessionTTL)
-			s.since[sessionKey(gone)] = absence{at: time.Now().Add(-2 * sessionTTL), rev: 1}
+			s.since[sessionKey(gone)] = []absence{{at: time.Now().Add(-2 * sessionTTL), rev: 1}}
 			rev := s.rev
 			s.mu.Unlock()
 			s.apply(context.Background(), []store.Event{{Type: store.EventPut, Revision: rev + 1, Entry: store.Entry{
@@ -738,6 +738,162 @@ func TestQueue_LateCreateIsAdopted(t *testing.T) {
 		if got := c.granted(); got.Index != place {
 			t.Errorf("granted with index %d, want %d", got.Index, place)
 		}
+	})
+}
+
+// What came late and was renewed is somebody's.
+func TestQueue_LateCreateThatWasRenewedStays(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, view := b.process("q")
+		arrives := make(chan struct{})
+		late(view, arrives)
+		b.acquire(q, hourly(b.request("a", "x", Forever))).failed(store.ErrUnavailable)
+		time.Sleep(time.Second)
+		close(arrives)
+		synctest.Wait()
+		g, err := p.Renew(context.Background(), "a", Target{Value: "x"}, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(g.left() - time.Second)
+		b.acquire(p, b.request("a", "y", 0)).refused()
+	})
+}
+
+// Requests that find what came late, and leave again, leave nothing behind.
+func TestQueue_LateCreateThatNobodyTakes(t *testing.T) {
+	for name, story := range map[string]func(b *bench, p, q *Queue, view *memory.Store, arrives chan struct{}){
+		"seen by one that does not wait": func(b *bench, p, q *Queue, _ *memory.Store, arrives chan struct{}) {
+			g := b.acquire(p, hourly(b.request("a", "", Forever))).granted()
+			close(arrives)
+			synctest.Wait()
+			b.acquire(q, hourly(b.request("a", "x", 0))).refused()
+			b.release(p, "a", g)
+		},
+		"after another one with the value": func(b *bench, p, _ *Queue, _ *memory.Store, arrives chan struct{}) {
+			b.release(p, "a", b.acquire(p, hourly(b.request("a", "x", Forever))).granted())
+			close(arrives)
+		},
+		"while its repetition fails": func(b *bench, _, q *Queue, view *memory.Store, arrives chan struct{}) {
+			second := make(chan struct{})
+			view.SetHook(func(op memory.Op, key string) (f memory.Fault) {
+				if op == memory.OpCreate && strings.HasPrefix(key, linesDir) {
+					f.Pause, f.Refuse = second, store.ErrUnavailable
+				}
+				return f
+			})
+			c := b.acquire(q, hourly(b.request("a", "x", Forever)))
+			close(arrives)
+			synctest.Wait()
+			close(second)
+			c.failed(store.ErrUnavailable)
+			view.SetHook(nil)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				p, _ := b.process("p")
+				q, view := b.process("q")
+				arrives := make(chan struct{})
+				late(view, arrives)
+				b.acquire(q, hourly(b.request("a", "x", Forever))).failed(store.ErrUnavailable)
+				time.Sleep(time.Second)
+				story(b, p, q, view, arrives)
+				time.Sleep(lateLast)
+				b.acquire(p, b.request("a", "", 0)).granted()
+			})
+		})
+	}
+}
+
+func (c *call) refused() {
+	c.t.Helper()
+	<-c.done
+	if !errors.As(c.err, new(*NotObtainedError)) {
+		c.t.Fatalf("Acquire = %+v, %v; want it not to be obtained", c.grant, c.err)
+	}
+}
+
+func hourly(r Request) Request {
+	r.TTL = time.Hour
+	return r
+}
+
+// An entry that living processes join and leave again and again names a dead
+// one, too. That must not put off what else the dead one has left.
+func TestQueue_BusyEntryOfADeadProcess(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, qview := b.process("q")
+		r, _ := b.process("r")
+		s, _ := b.process("s")
+		b.acquire(p, hourly(b.request("a", "", Forever))).granted()
+		b.acquire(p, hourly(b.request("b", "", Forever))).granted()
+		b.acquire(q, b.request("a", "", Forever)).waiting()
+		b.acquire(p, b.request("a", "", Forever)).waiting()
+		b.acquire(q, b.request("b", "x", Forever)).waiting()
+		stays := b.acquire(s, b.request("b", "x", Forever))
+		b.crash(q, qview)
+		for end := time.Now().Add(3 * sessionTTL); time.Now().Before(end); {
+			<-b.acquire(r, b.request("b", "x", time.Second)).done
+		}
+		if got := len(b.entries("a")); got != 2 {
+			t.Errorf("%d entries in line a, want those of the living process", got)
+		}
+		stays.waiting()
+		stays.cancel()
+		time.Sleep(3 * sessionTTL)
+	})
+}
+
+// A place that was handed over is kept for a repeat as long as after a crash.
+func TestQueue_HandedOverPlaceIsKept(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, _ := b.process("q")
+		b.acquire(p, hourly(b.request("a", "", Forever))).granted()
+		b.acquire(p, b.request("a", "", Forever)).waiting()
+		c := b.acquire(q, b.request("a", "x", Forever))
+		q.Drain(true)
+		c.failed(ErrHandover)
+		if err := q.Close(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []int{3, 2} {
+			time.Sleep(graceValue - beat)
+			if got := len(b.entries("a")); got != want {
+				t.Errorf("%d entries, want %d", got, want)
+			}
+		}
+	})
+}
+
+// Who comes with the value of a place whose entry was released, of which this
+// process has not heard yet, has nothing to do with that entry: it is neither
+// told that its entry was removed nor granted the lock with it.
+func TestQueue_JoinsAPlaceThatWasReleased(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, view := b.process("q")
+		g := b.acquire(p, b.request("a", "", Forever)).granted()
+		old := b.acquire(q, b.request("a", "x", Forever))
+		deaf := make(chan struct{})
+		view.SetHook(func(op memory.Op, key string) (f memory.Fault) {
+			if op == memory.OpWatch && strings.HasPrefix(key, linesDir) {
+				f.Pause = deaf
+			}
+			return f
+		})
+		if err := p.Release(context.Background(), "a", Target{Value: "x"}); err != nil {
+			t.Fatal(err)
+		}
+		c := b.acquire(q, b.request("a", "x", Forever))
+		close(deaf)
+		old.failed(ErrRemoved)
+		c.waiting()
+		b.release(p, "a", g)
+		c.granted()
 	})
 }
 

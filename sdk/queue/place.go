@@ -36,10 +36,10 @@ type place struct {
 	entry  store.Entry    // as last known; Created is 0 before it exists
 	cur    record         // content of entry
 	mine   store.Revision // Modified of entry if this process wrote it last
-	joined bool           // this place has written entry; else it was only seen
 	tried  string         // content of this process's latest create or swap
 	start  time.Time      // before it was sent
 	unsure bool           // its outcome is unknown
+	lost   string         // content of a create whose outcome is unknown, until it is found
 	stale  bool           // the store has something newer than entry
 	pause  backoff        // after a failed call
 }
@@ -49,6 +49,11 @@ type waiter struct {
 	ttl    time.Duration
 	try    bool         // not to be queued: at once or not at all
 	answer chan outcome // capacity 1
+
+	// Guarded by the queue's mutex. One that comes to a place which has an
+	// entry already must not be told of what has become of that entry before.
+	seen  bool // it was there when the round under way began
+	bound bool // the entry was there after it had come
 }
 
 type outcome struct {
@@ -77,6 +82,7 @@ func (p *place) rest() bool {
 // demand is what the requests want of the place right now.
 type demand struct {
 	any, trying bool          // some request is there; one of them won't wait
+	unbound     bool          // one of them may have come after the entry's end
 	ttl         time.Duration // of the latest request
 	unwritten   bool          // ttl is not in the store yet
 	keep        bool          // leave the entry as it is
@@ -87,7 +93,38 @@ func (p *place) demand() demand {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	p.woken = false
-	return demand{any: len(p.waiters) > 0, trying: p.tries > 0, ttl: p.ttl, unwritten: p.unwritten, keep: p.keep}
+	d := demand{any: len(p.waiters) > 0, trying: p.tries > 0, ttl: p.ttl, unwritten: p.unwritten, keep: p.keep}
+	for w := range p.waiters {
+		w.seen = true
+		d.unbound = d.unbound || !w.bound
+	}
+	return d
+}
+
+// bind notes that the entry was there after the round had begun.
+func (p *place) bind() {
+	q := p.l.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for w := range p.waiters {
+		w.bound = w.bound || w.seen
+	}
+}
+
+// prove reads whether the entry is there, for those who have come since it was
+// last seen.
+func (p *place) prove(ctx context.Context) error {
+	e, err := p.l.q.store.Get(ctx, p.key, store.Linearizable)
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && e.Created != p.entry.Created:
+		p.stale = true
+		return nil
+	case err == nil:
+		p.take(e)
+		p.settle()
+		p.bind()
+	}
+	return err
 }
 
 // errIdle says that there is nothing to do before something happens.
@@ -115,7 +152,7 @@ func (p *place) run() {
 		}
 		switch {
 		case ctx.Err() != nil:
-			p.finish(outcome{err: ErrDraining})
+			p.finish(outcome{err: ErrDraining}, func(*waiter) bool { return true })
 			if p.retire() {
 				return
 			}
@@ -145,13 +182,17 @@ func (p *place) run() {
 // advance does the next thing on the way to the grant and returns when there
 // may be another one.
 func (p *place) advance(ctx context.Context, d demand) error {
+	if p.entry.Created != 0 && d.unbound && !p.stale {
+		if err := p.prove(ctx); err != nil {
+			return err
+		}
+	}
 	s, err := p.look(ctx)
 	if err != nil {
 		return err
 	}
 	if p.entry.Created != 0 && s.rev >= p.entry.Modified && (!s.here || s.own.entry.Created != p.entry.Created) {
-		if p.joined {
-			p.finish(outcome{err: ErrRemoved})
+		if p.finish(outcome{err: ErrRemoved}, (*waiter).isBound) {
 			return nil
 		}
 		// An entry that was only seen, in a mirror that was behind or just
@@ -165,6 +206,9 @@ func (p *place) advance(ctx context.Context, d demand) error {
 	if p.entry.Created == 0 || s.rev >= p.entry.Modified {
 		p.take(s.own.entry)
 		p.settle()
+		if s.sure {
+			p.bind()
+		}
 	}
 	ttl := p.cur.ttl()
 	if d.unwritten {
@@ -183,6 +227,8 @@ func (p *place) advance(ctx context.Context, d demand) error {
 		return p.refuse(ctx, s)
 	case p.cur.State == held, !slices.Contains(p.cur.Sessions, p.l.q.session.id), ttl != p.cur.ttl():
 		return p.wait(ctx, ttl)
+	case d.unbound && !s.sure:
+		return nil // an entry that was found; the next round proves it
 	}
 	return errIdle
 }
@@ -226,10 +272,21 @@ func (p *place) look(ctx context.Context) (sight, error) {
 
 // take notes a state of the entry that somebody else may have written.
 func (p *place) take(e store.Entry) {
-	p.l.q.adopt(e.Value)
+	if p.lost != "" {
+		p.giveUpLost(e.Value)
+	}
 	if e.Created != p.entry.Created || e.Modified > p.entry.Modified {
 		p.entry, p.cur = e, decode(e, time.Now()).rec
 	}
+}
+
+// giveUpLost looks out for a create whose outcome is unknown, unless that is
+// what was found.
+func (p *place) giveUpLost(found string) {
+	if p.lost != found {
+		p.l.q.expectLate(p.l.dir, p.lost)
+	}
+	p.lost = ""
 }
 
 // write sends one conditional write of the entry and notes its outcome.
@@ -238,8 +295,9 @@ func (p *place) write(r record, send func(content string) (store.Entry, error)) 
 	e, err := send(p.tried)
 	switch {
 	case err == nil:
-		p.entry, p.cur, p.mine, p.joined, p.unsure = e, r, e.Modified, true, false
+		p.entry, p.cur, p.mine, p.unsure = e, r, e.Modified, false
 		p.written(r.ttl())
+		p.bind()
 	case errors.Is(err, store.ErrExists), errors.Is(err, store.ErrChanged), errors.Is(err, store.ErrNotFound):
 		p.unsure = false
 	default:
@@ -251,14 +309,14 @@ func (p *place) write(r record, send func(content string) (store.Entry, error)) 
 // settle decides a write whose outcome was unknown, once the entry was read.
 func (p *place) settle() {
 	if p.unsure && p.entry.Value == p.tried {
-		p.mine, p.joined = p.entry.Modified, true
+		p.mine = p.entry.Modified
 	}
 	p.unsure = false
 }
 
 // forget begins anew without an entry.
 func (p *place) forget() {
-	p.entry, p.cur, p.mine, p.joined = store.Entry{}, record{}, 0, false
+	p.entry, p.cur, p.mine = store.Entry{}, record{}, 0
 }
 
 // swap writes a new state of the entry that is there.
@@ -280,12 +338,15 @@ func (p *place) enter(ctx context.Context, d demand, s sight) error {
 		}
 		next, life = p.rec.with(waiting, d.ttl, []string{p.l.q.session.id}), 0
 	}
-	if p.unsure { // it may still come, when this one is gone again
-		p.l.q.expectLate(p.tried)
+	if p.lost != "" { // it may still come, when this one is gone again
+		p.giveUpLost("")
 	}
 	err := p.write(next, func(content string) (store.Entry, error) {
 		return p.l.q.store.Create(ctx, p.key, content, life)
 	})
+	if p.unsure {
+		p.lost = p.tried
+	}
 	if errors.Is(err, store.ErrExists) {
 		p.stale = true // go on with the standing entry
 		return nil
@@ -333,14 +394,14 @@ func (p *place) confirm(ctx context.Context, ttl time.Duration, asked bool) erro
 			return err
 		}
 		if g.left() <= 0 { // the store is slower than the TTL
-			p.finish(outcome{err: ErrRemoved})
+			p.finish(outcome{err: ErrRemoved}, (*waiter).isBound)
 			return nil
 		}
 	}
 	if brought {
 		g.delivery = &delivery{q: p.l.q, entry: p.entry, shared: len(p.others()) > 0}
 	}
-	p.finish(outcome{grant: &g})
+	p.finish(outcome{grant: &g}, (*waiter).isBound)
 	return nil
 }
 
@@ -358,6 +419,7 @@ func (p *place) extend(ctx context.Context, ttl time.Duration, ours bool) error 
 	}
 	p.take(e)
 	p.written(ttl)
+	p.bind()
 	return nil
 }
 
@@ -385,46 +447,42 @@ func (p *place) written(ttl time.Duration) {
 	}
 }
 
-// finish answers all requests. What a grant says is theirs from here on; after
-// an error whatever is in the store is cleared away by leave.
-func (p *place) finish(o outcome) {
+func (w *waiter) isBound() bool { return w.bound }
+
+// finish answers requests, and reports whether there were any. What a grant says
+// is theirs from here on; after an error whatever is in the store is cleared
+// away by leave. Who was not answered begins anew.
+func (p *place) finish(o outcome, who func(*waiter) bool) bool {
 	q := p.l.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(p.waiters) == 0 {
-		return
+	if p.answer(o, who) == 0 {
+		return false
 	}
-	p.answerAll(o)
 	if o.grant != nil || errors.Is(o.err, ErrRemoved) {
 		p.forget()
 	}
+	return true
 }
 
-// answerAll answers all requests. Called with the queue's mutex held.
-func (p *place) answerAll(o outcome) {
-	if o.grant != nil && o.grant.delivery != nil {
-		o.grant.delivery.pending = len(p.waiters)
-	}
+// answer gives some requests their answer and returns how many. Called with the
+// queue's mutex held.
+func (p *place) answer(o outcome, who func(*waiter) bool) (n int) {
 	for w := range p.waiters {
+		if !who(w) {
+			continue
+		}
+		n++
+		delete(p.waiters, w)
+		if w.try {
+			p.tries--
+		}
 		w.answer <- o
 	}
-	clear(p.waiters)
-	p.tries = 0
-}
-
-// answerTries answers the requests that won't wait. Called with the queue's
-// mutex held.
-func (p *place) answerTries(err error) {
-	if p.tries == 0 {
-		return
+	if o.grant != nil && o.grant.delivery != nil {
+		o.grant.delivery.pending += n
 	}
-	for w := range p.waiters {
-		if w.try {
-			w.answer <- outcome{err: err}
-			delete(p.waiters, w)
-		}
-	}
-	p.tries = 0
+	return n
 }
 
 // refuse answers the requests that won't wait. A view that may be old is
@@ -449,7 +507,7 @@ func (p *place) refuse(ctx context.Context, s sight) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	p.answerTries(&NotObtainedError{Status: st})
+	p.answer(outcome{err: &NotObtainedError{Status: st}}, func(w *waiter) bool { return w.try && w.seen })
 	return nil
 }
 
@@ -462,10 +520,10 @@ func (p *place) leave(ctx context.Context, d demand) (clean bool, err error) {
 	if p.stale || p.unsure {
 		e, err := p.l.q.store.Get(ctx, p.key, store.Linearizable)
 		if errors.Is(err, store.ErrNotFound) || err == nil && p.entry.Created != 0 && e.Created != p.entry.Created {
-			if p.unsure && p.entry.Created == 0 {
-				p.l.q.expectLate(p.tried)
-				p.unsure = false
+			if p.lost != "" {
+				p.giveUpLost("")
 			}
+			p.unsure = false
 			return true, nil
 		}
 		if err != nil {

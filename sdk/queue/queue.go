@@ -50,11 +50,12 @@ type Queue struct {
 	wg     sync.WaitGroup // mirrors, session and sweeps
 
 	draining chan struct{} // closed by Drain
+	later    chan struct{} // holds one when there is something new in late
 
-	mu       sync.Mutex           // guards what follows, and the lines with their places
-	lines    map[string]*line     // by directory
-	runnable []*place             // to be run by a worker, in this order
-	late     map[string]time.Time // contents of creates that were given up without knowing their outcome
+	mu       sync.Mutex            // guards what follows, and the lines with their places
+	lines    map[string]*line      // by directory
+	runnable []*place              // to be run by a worker, in this order
+	late     map[string]lateCreate // by nonce
 	workers  int
 	drained  bool
 	handover bool
@@ -75,12 +76,14 @@ func New(o Options) (*Queue, error) {
 		log:      o.Logger,
 		draining: make(chan struct{}),
 		lines:    make(map[string]*line),
-		late:     make(map[string]time.Time),
+		late:     make(map[string]lateCreate),
+		later:    make(chan struct{}, 1),
 	}
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	q.session = newSession(q, o.Session, o.Ended)
 	q.wg.Go(func() { q.session.run(q.ctx) })
 	q.wg.Go(func() { q.clearEnded(q.ctx) })
+	q.wg.Go(func() { q.lookOut(q.ctx) })
 	q.wg.Go(func() { q.prune(q.ctx) })
 	return q, nil
 }
@@ -318,14 +321,9 @@ func (q *Queue) fail(p *place, err error) {
 	}
 }
 
-// fail tells whom an outage concerns. Called with the queue's mutex held, while
-// no other goroutine runs p.
+// fail tells whom an outage concerns. Called with the queue's mutex held.
 func (p *place) fail(err error) {
-	if p.joined {
-		p.answerTries(err)
-	} else {
-		p.answerAll(outcome{err: err})
-	}
+	p.answer(outcome{err: err}, func(w *waiter) bool { return w.try || !w.bound })
 }
 
 // takeBack releases a grant that reached nobody, in exactly the state in which

@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -25,9 +24,12 @@ const (
 	graceAnonymous = 2 * time.Second
 	graceValue     = 10 * time.Second
 
-	// lateKept is how long a write is looked out for whose outcome stayed
-	// unknown: a member of etcd that was cut off passes it on when it is back.
-	lateKept = time.Minute
+	// lateKept is how long a create is looked out for whose outcome stayed
+	// unknown, first often and then less and less: a member of etcd that was
+	// cut off or stopped passes it on when it is back.
+	lateKept  = 10 * time.Minute
+	lateFirst = time.Second
+	lateLast  = 30 * time.Second
 
 	// pruneEvery is how long the empty directory of a lock stays at least.
 	pruneEvery = 10 * time.Minute
@@ -140,57 +142,102 @@ func (q *Queue) sweep(ctx context.Context) {
 	var over []item
 	missing := false
 	for _, it := range items {
-		switch {
-		case q.isLate(it):
-			over = append(over, it)
-		case it.rec.State != waiting:
-		default:
-			if q.leftOver(it) || q.orphan(it) {
-				over = append(over, it)
-			}
-			missing = missing || q.session.noneLive(it.rec.Sessions)
+		if it.rec.State != waiting {
+			continue
 		}
+		if q.leftOver(it) || q.orphan(it) {
+			over = append(over, it)
+		}
+		missing = missing || q.session.noneLive(it.rec.Sessions)
 	}
 	q.remove(ctx, over, beat)
-	if !missing && !q.awaitsLate() {
+	if !missing {
 		q.session.cleared()
 	}
 }
 
-// expectLate notes a create that nobody waits for any more, but which may
-// still take effect. A waiting entry would be in the way until the next sweep,
-// a held one for as long as its TTL.
-func (q *Queue) expectLate(content string) {
-	q.mu.Lock()
-	q.late[content] = time.Now()
-	q.mu.Unlock()
-	q.session.suspect()
+// A lateCreate is one that nobody waits for any more, but that may still take
+// effect. A waiting entry would then be in the way until the next sweep, a held
+// one for as long as its TTL.
+type lateCreate struct {
+	dir   string
+	since time.Time
 }
 
-// adopt takes an entry that has come late after all off the list, as there is
-// somebody again who waits with it.
-func (q *Queue) adopt(content string) {
+// expectLate looks out in a line for a create that had that content.
+func (q *Queue) expectLate(dir, content string) {
+	nonce := decode(store.Entry{Value: content}, time.Time{}).rec.Nonce
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	delete(q.late, content)
+	q.late[nonce] = lateCreate{dir, time.Now()}
+	select {
+	case q.later <- struct{}{}:
+	default:
+	}
 }
 
-// isLate reports whether it is such an entry, in the state in which it was
-// sent: who found it and took it over has written it anew.
-func (q *Queue) isLate(it item) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	_, late := q.late[it.entry.Value]
-	return late
+// lookOut removes what takes effect late.
+func (q *Queue) lookOut(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-q.later:
+		}
+		for pause := lateFirst; sleep(ctx, pause); pause = min(2*pause, lateLast) {
+			dirs := q.expected()
+			if len(dirs) == 0 {
+				break
+			}
+			for dir := range dirs {
+				q.removeLate(ctx, dir)
+			}
+			select {
+			case <-q.later: // there is a new one
+				pause = lateFirst / 2
+			default:
+			}
+		}
+	}
 }
 
-// awaitsLate forgets what has been looked out for long enough, and reports
-// whether there is more.
-func (q *Queue) awaitsLate() bool {
+// expected returns the lines in which something may come late, and forgets what
+// has been looked out for long enough.
+func (q *Queue) expected() map[string]bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	maps.DeleteFunc(q.late, func(_ string, since time.Time) bool { return time.Since(since) > lateKept })
-	return len(q.late) > 0
+	dirs := make(map[string]bool)
+	for nonce, l := range q.late {
+		if time.Since(l.since) > lateKept {
+			delete(q.late, nonce)
+			continue
+		}
+		dirs[l.dir] = true
+	}
+	return dirs
+}
+
+// removeLate removes from a line what has come late, in the very state in which
+// it was sent: whoever wants it has written it meanwhile, if only to renew it.
+// Requests of this process that have found it keep it while they are there.
+func (q *Queue) removeLate(ctx context.Context, dir string) {
+	list, err := q.store.List(ctx, dir, store.Linearizable)
+	if err != nil {
+		return // the next look finds it
+	}
+	for _, it := range decodeAll(list.Entries) {
+		q.mu.Lock()
+		_, late := q.late[it.rec.Nonce]
+		q.mu.Unlock()
+		if !late || it.entry.Modified != it.entry.Created || q.attended(it) {
+			continue
+		}
+		if q.removeOne(ctx, it) {
+			q.mu.Lock()
+			delete(q.late, it.rec.Nonce) // it does not come twice
+			q.mu.Unlock()
+		}
+	}
 }
 
 // orphan reports whether only this process could be waiting on it, and is not.

@@ -46,12 +46,14 @@ type session struct {
 	live     map[string]bool           // sessions in the store, by key segment
 	rev      store.Revision            // of live
 	seen     time.Time                 // when the latest of our own heartbeats was sent that the watch has shown
-	since    map[string]absence        // of sessions that are missed, by key
+	since    map[string][]absence      // of sessions that are missed, by key, the oldest first
 	goodbyes map[string]store.Revision // of those that took their entry away themselves, by key
 	suspects bool                      // entries may be waiting somewhere on sessions that are gone
 }
 
-// An absence is when a session was first missed, in a view as of rev.
+// An absence says that a session was missed from then on, in a view as of rev.
+// What was written later, and names the session, has an absence of its own:
+// whoever wrote it was there after the earlier one had begun.
 type absence struct {
 	at  time.Time
 	rev store.Revision
@@ -63,7 +65,7 @@ func newSession(q *Queue, id string, ended []string) *session {
 		start:    make(chan struct{}, 1),
 		born:     time.Now(),
 		up:       make(chan struct{}),
-		since:    make(map[string]absence),
+		since:    make(map[string][]absence),
 		goodbyes: make(map[string]store.Revision),
 	}
 }
@@ -316,7 +318,7 @@ func (s *session) apply(ctx context.Context, events []store.Event) {
 			fallthrough
 		default:
 			if s.live[ev.Entry.Key] && s.inTouchLocked() {
-				s.since[ev.Entry.Key] = absence{time.Now(), ev.Revision}
+				s.since[ev.Entry.Key] = []absence{{time.Now(), ev.Revision}}
 			}
 			delete(s.live, ev.Entry.Key)
 			s.suspects = true
@@ -379,15 +381,29 @@ func (s *session) dead(id string, rev store.Revision) bool {
 	}
 	key := sessionKey(id)
 	if s.live[key] || s.rev < rev {
-		delete(s.since, key)
 		return false
 	}
-	a, missed := s.since[key]
-	if !missed || a.rev < rev { // whoever has written rev was there after it was missed
-		s.since[key] = absence{time.Now(), s.rev}
-		return false
+	list := s.since[key]
+	if len(list) == 0 || list[len(list)-1].rev < rev {
+		list = append(list, absence{time.Now(), s.rev})
 	}
-	return time.Since(a.at) >= sessionTTL
+	limit := s.limit(key)
+	for len(list) > 1 && time.Since(list[1].at) >= limit {
+		list = list[1:] // the next one is long enough for all
+	}
+	s.since[key] = list
+	i := slices.IndexFunc(list, func(a absence) bool { return a.rev >= rev })
+	return time.Since(list[i].at) >= limit
+}
+
+// limit is how long the session of key must be missed. One that has said goodbye
+// may have left places for its successor, whose clients may come back for as
+// long as after a crash. Called with mu held.
+func (s *session) limit(key string) time.Duration {
+	if s.goodbyes[key] > 0 {
+		return max(sessionTTL, graceValue)
+	}
+	return sessionTTL
 }
 
 // overdue reports whether the time of a session that is missed was over
@@ -395,9 +411,11 @@ func (s *session) dead(id string, rev store.Revision) bool {
 func (s *session) overdue(then time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, a := range s.since {
-		if over := a.at.Add(sessionTTL); over.After(then) && !over.After(time.Now()) {
-			return true
+	for key, list := range s.since {
+		for _, a := range list {
+			if over := a.at.Add(s.limit(key)); over.After(then) && !over.After(time.Now()) {
+				return true
+			}
 		}
 	}
 	return false
@@ -422,6 +440,7 @@ func (s *session) cleared() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.suspects = s.live == nil
+	clear(s.since)
 }
 
 // end takes the session's entry out of the store, so that nobody has to wait
