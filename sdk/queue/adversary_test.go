@@ -765,6 +765,7 @@ func TestQueue_LateCreateThatWasRenewedStays(t *testing.T) {
 func TestQueue_LateCreateThatNobodyTakes(t *testing.T) {
 	for name, story := range map[string]func(b *bench, p, q *Queue, view *memory.Store, arrives chan struct{}){
 		"seen by one that does not wait": func(b *bench, p, q *Queue, _ *memory.Store, arrives chan struct{}) {
+			time.Sleep(time.Second)
 			g := b.acquire(p, hourly(b.request("a", "", Forever))).granted()
 			close(arrives)
 			synctest.Wait()
@@ -772,10 +773,13 @@ func TestQueue_LateCreateThatNobodyTakes(t *testing.T) {
 			b.release(p, "a", g)
 		},
 		"after another one with the value": func(b *bench, p, _ *Queue, _ *memory.Store, arrives chan struct{}) {
-			b.release(p, "a", b.acquire(p, hourly(b.request("a", "x", Forever))).granted())
+			g := b.acquire(p, hourly(b.request("a", "x", Forever))).granted()
+			time.Sleep(time.Second) // the place is left while that one stands there
+			b.release(p, "a", g)
 			close(arrives)
 		},
 		"while its repetition fails": func(b *bench, _, q *Queue, view *memory.Store, arrives chan struct{}) {
+			time.Sleep(time.Second)
 			second := make(chan struct{})
 			view.SetHook(func(op memory.Op, key string) (f memory.Fault) {
 				if op == memory.OpCreate && strings.HasPrefix(key, linesDir) {
@@ -798,7 +802,6 @@ func TestQueue_LateCreateThatNobodyTakes(t *testing.T) {
 				arrives := make(chan struct{})
 				late(view, arrives)
 				b.acquire(q, hourly(b.request("a", "x", Forever))).failed(store.ErrUnavailable)
-				time.Sleep(time.Second)
 				story(b, p, q, view, arrives)
 				time.Sleep(lateLast)
 				b.acquire(p, b.request("a", "", 0)).granted()
@@ -835,11 +838,12 @@ func TestQueue_BusyEntryOfADeadProcess(t *testing.T) {
 		b.acquire(q, b.request("b", "x", Forever)).waiting()
 		stays := b.acquire(s, b.request("b", "x", Forever))
 		b.crash(q, qview)
-		for end := time.Now().Add(3 * sessionTTL); time.Now().Before(end); {
+		for end := time.Now().Add(5 * time.Minute); len(b.entries("a")) != 2; {
+			if time.Now().After(end) {
+				t.Fatalf("line a is still %+v", b.entries("a"))
+			}
 			<-b.acquire(r, b.request("b", "x", time.Second)).done
-		}
-		if got := len(b.entries("a")); got != 2 {
-			t.Errorf("%d entries in line a, want those of the living process", got)
+			time.Sleep(time.Second)
 		}
 		stays.waiting()
 		stays.cancel()
