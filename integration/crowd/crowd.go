@@ -84,6 +84,7 @@ func (c *Crowd) Problems() []string {
 type visit struct {
 	owner    string
 	from, to time.Duration
+	released time.Duration // when its release was sent; 0: it was not
 	end      end
 	lost     bool // in spite of all, as MayLose says
 }
@@ -106,7 +107,10 @@ func (c *Crowd) excused(v visit) bool {
 		return true
 	}
 	for _, o := range c.team {
-		if o.owner == v.owner && (o.end == had || o.end == doubted) && o.from <= v.to && v.from <= o.to {
+		if o.owner != v.owner || o.from > v.to || o.to < v.from {
+			continue
+		}
+		if o.end == doubted || o.end == had && (o.released == 0 || o.released <= v.to) {
 			return true
 		}
 	}
@@ -291,6 +295,7 @@ func (r *round) attempt(ctx, waiting context.Context, v *visit) end {
 			until = r.renew(ctx, token, until)
 		}
 	}
+	v.released = c.History.Now()
 	r.release(ctx, token)
 	return had
 }

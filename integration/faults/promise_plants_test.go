@@ -13,7 +13,7 @@ var promisePlants = []plant{
 	{"TestCrash_PluginKilled", "every restart waits", breaks("host/supervisor/restart.go",
 		"	if row == 1 {\n		return 0, false\n	}\n	delay = firstDelay\n", "	delay = 10 * firstDelay\n")},
 	{"TestCrash_HostKilled", "nobody judges who is dead", breaks("sdk/queue/session.go",
-		"	return time.Since(a.at) >= sessionTTL", "	return false")},
+		"	return time.Since(list[i].at) >= limit", "	return i < 0")},
 	{"TestCrash_HostKilled", "only lines that are mirrored are looked through", breaks("sdk/queue/session.go",
 		"s.suspecting() && (age >= suspectEvery || s.overdue(swept))", "false")},
 	{"TestCrash_HostKilled", "a plugin outlives its host", []drive.Fault{
@@ -47,7 +47,7 @@ var promisePlants = []plant{
 	{"TestOutage_MemberCutOffFromTheOthersAnswers503", "reads of a cluster are plain ones", breaks("sdk/store/etcdv2/read.go",
 		"if s.single(ctx) {", "if true {")},
 	{"TestOutage_LateCreateIsTakenBack", "creates that take effect late stay", breaks("sdk/queue/place.go",
-		"			if p.unsure && p.entry.Created == 0 {", "			if false {")},
+		"p.l.q.expectLate(p.l.dir, p.lost)", "_ = found")},
 	{"TestOutage_SlowEtcdShortensTheValidity", "validity is counted from the answer, not from before the write", breaks("sdk/queue/place.go",
 		"TTL: ttl, start: p.start}", "TTL: ttl, start: time.Now()}")},
 }

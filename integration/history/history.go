@@ -32,10 +32,11 @@ const (
 	Read                     // answered which token holds the lock, 0 = none
 	expire                   // made by Check: the store let the token go
 	repeated                 // made by Check: a release that may have come after another one
+	glimpse                  // made by Check: a read of a token that no client was told of
 )
 
 func (k Kind) String() string {
-	return [...]string{"", "acquire", "release", "missed", "doubt", "renew", "read", "expire", "release"}[k]
+	return [...]string{"", "acquire", "release", "missed", "doubt", "renew", "read", "expire", "release", "read"}[k]
 }
 
 // An Op is one request with its answer. Requests that brought no grant and
@@ -218,10 +219,15 @@ func expiries(ops []Op, lossy bool) ([]Op, []error) {
 	}
 	slices.Sort(tokens)
 	complete := slices.DeleteFunc(slices.Clone(ops), func(o Op) bool {
+		return o.Kind == Doubt
+	})
+	for i := range complete {
 		// A token that a read has shown and no client was told of is that of a
 		// client whose answer was lost, or came when it had left.
-		return o.Kind == Doubt || o.Kind == Renew || o.Kind == Read && o.Token != 0 && granted[o.Token] == 0
-	})
+		if o := &complete[i]; o.Kind == Read && o.Token != 0 && granted[o.Token] == 0 {
+			o.Kind = glimpse
+		}
+	}
 	for i, t := range tokens {
 		if released[t] && !lossy {
 			continue
@@ -290,8 +296,10 @@ var mutexModel = porcupine.Model{
 			return true, mutex{0, s.last}
 		case Missed:
 			return s.holder != o.Token, s
-		case Read:
+		case Read, Renew:
 			return s.holder == o.Token, s
+		case glimpse: // somebody unknown had the lock at that moment
+			return s.holder == 0 && o.Token >= s.last, mutex{0, o.Token}
 		default: // expire, repeated: done, or nothing to do
 			if s.holder == o.Token {
 				s.holder = 0

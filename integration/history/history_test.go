@@ -49,6 +49,10 @@ func TestHistory_Check(t *testing.T) {
 		"read of a released token":               {false, []Op{acquire(1, "a", 0, 1, 100), release(1, 5, 6), read(1, 7, 8)}},
 		"read as free while valid":               {false, []Op{acquire(1, "a", 0, 1, 100), read(0, 7, 8)}},
 		"read of the one before":                 {false, []Op{acquire(1, "a", 0, 1, 50), acquire(2, "b", 0, 60, 100), read(1, 70, 71)}},
+		"read of nobody's token while held":      {false, []Op{acquire(1, "a", 0, 1, 100), read(2, 10, 11)}},
+		"read of nobody's token that is older":   {false, []Op{acquire(5, "a", 0, 1, 100), release(5, 5, 6), read(3, 10, 11)}},
+		"grant of a token older than one read":   {false, []Op{read(5, 1, 2), acquire(3, "a", 5, 6, 100)}},
+		"renewed after its end":                  {false, []Op{acquire(1, "a", 0, 1, 100), release(1, 5, 6), {Kind: Renew, Token: 1, Owner: "a", Call: 9, Return: 10, Valid: 100}}},
 		"released twice":                         {false, []Op{acquire(1, "a", 0, 1, 100), release(1, 2, 3), acquire(2, "b", 0, 5, 100), release(1, 6, 7)}},
 		"granted again after its end":            {false, []Op{acquire(1, "a", 0, 1, 100), release(1, 2, 3), acquire(1, "a", 10, 11, 100), acquire(2, "b", 0, 200, 300)}},
 	} {

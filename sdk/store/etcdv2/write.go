@@ -67,14 +67,10 @@ func (s *Store) create(ctx context.Context, key, value string, ttl time.Duration
 	case !errors.Is(err, errUnknown):
 		return store.Entry{}, err
 	}
-	now, back := s.get(ctx, key, store.Linearizable)
-	switch {
-	case back != nil: // not there, or not to be read: it may still arrive
-		return store.Entry{}, err
-	case now.Value == value:
+	if now, back := s.get(ctx, key, store.Linearizable); back == nil && now.Value == value {
 		return now, nil
 	}
-	return now, store.ErrExists
+	return store.Entry{}, err // it may still arrive, also when another one stands there now
 }
 
 // Swap implements [store.Store].
