@@ -70,7 +70,7 @@ func (c *Crowd) problem(format string, args ...any) {
 }
 
 // Problems are answers that no correct lock gives, whatever the order of all is.
-// Called after Run.
+// Called once, after Run.
 func (c *Crowd) Problems() []string {
 	for _, v := range c.team {
 		if v.end == removed && !c.excused(v) {
@@ -129,9 +129,8 @@ func (c *Crowd) Run(ctx context.Context) {
 	var clients sync.WaitGroup
 	for id := range c.Clients {
 		clients.Go(func() {
-			rnd := rand.New(rand.NewPCG(c.Seed, uint64(id)))
 			for n := 0; c.History.Now() < c.Time && ctx.Err() == nil; n++ {
-				r := &round{c: c, id: id, rnd: rnd}
+				r := &round{c: c, id: id, rnd: rand.New(rand.NewPCG(c.Seed+uint64(n), uint64(id)))}
 				r.choose(n)
 				r.run(ctx)
 			}
@@ -161,7 +160,7 @@ type round struct {
 }
 
 // choose makes the n-th round of the client. What is chosen depends on nothing
-// but the seed.
+// but the seed, the client and n.
 func (r *round) choose(n int) {
 	r.owner = fmt.Sprintf("client%d-%d", r.id, n)
 	r.ttl = 20

@@ -27,7 +27,10 @@
 //  6. After a crash the successor clears what its predecessor left waiting.
 //     Held entries are nobody's to clear: they live by their TTL. Only a create
 //     of one's own whose outcome stayed unknown, and for which nobody waits any
-//     more, is removed if it takes effect late, in the very state it was sent in.
+//     more, is removed if it takes effect within ten minutes, in the very state
+//     it was sent in.
+//     A request is bound to an entry by a write or read that began after it had
+//     come: what became of the entry before is not told to it.
 //  7. A listing older than what was already seen is refused.
 //
 // Entries of a lock with local waiters are mirrored by one watch per lock, and

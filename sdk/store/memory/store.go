@@ -2,7 +2,8 @@
 // etcd's v2 API on a single member, its revisions, whole-second TTLs,
 // directories and short watch window included, and it fails on demand.
 //
-// It starts no goroutine and takes its time from package time, so inside
+// It starts no goroutine, but for a call that a [Fault] makes come late, and
+// takes its time from package time, so inside
 // testing/synctest hours pass in no time. A Store must then be made inside the
 // bubble that uses it.
 //
@@ -253,7 +254,7 @@ func (s *Store) write(ctx context.Context, op Op, key, value string, ttl time.Du
 func (s *Store) call(ctx context.Context, op Op, key string, apply func(*db) error) error {
 	fault := s.fault(op, key)
 	if fault.Late != nil {
-		go func() { // ends with the test at the latest: a bubble waits for it
+		go func() { // until the test closes the channel, as it must
 			<-fault.Late
 			s.db.lock()
 			defer s.db.mu.Unlock()
