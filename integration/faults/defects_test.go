@@ -69,9 +69,6 @@ func TestDefects(t *testing.T) {
 // defectPlants are faults that the defects' tests must see: for each story what
 // makes the original's defect anew.
 var defectPlants = []plant{
-	{"TestDefects/D01_one_release_lets_one_waiter_in", "a waiter takes any event of its predecessor for its end", breaks("sdk/queue/line.go",
-		"if ev.Type == store.EventPut {",
-		"if ev.Type == store.EventPut && (!found || l.items[i].rec.State == waiting) {")},
 	{"TestDefects/D01_one_release_lets_one_waiter_in", "a release wakes all, and a waiter looks only for a holder in front of it", slices.Concat(
 		breaks("sdk/queue/line.go",
 			"l.wake(l.items[0].id)",
@@ -137,7 +134,7 @@ var defectPlants = []plant{
 			`		case errors.Is(err, store.ErrCompacted):
 			l.q.mu.Lock()
 			for _, p := range l.places {
-				p.answerAll(outcome{err: err})
+				p.answer(outcome{err: err}, (*waiter).isBound)
 			}
 			l.q.mu.Unlock()
 			return

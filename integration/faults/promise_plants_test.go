@@ -39,7 +39,7 @@ var promisePlants = []plant{
 		"if missed == missedMost {", "if false {")},
 	{"TestOutage_EtcdDownAndUp", "an outage costs waiters their places", breaks("sdk/queue/line.go",
 		"			l.q.log.Debug(\"watch interrupted\",",
-		"			l.q.mu.Lock()\n			for _, p := range l.places {\n				p.answerAll(outcome{err: err})\n			}\n			l.q.mu.Unlock()\n			l.q.log.Debug(\"watch interrupted\",")},
+		"			l.q.mu.Lock()\n			for _, p := range l.places {\n				p.answer(outcome{err: err}, (*waiter).isBound)\n			}\n			l.q.mu.Unlock()\n			l.q.log.Debug(\"watch interrupted\",")},
 	{"TestOutage_EtcdDownAndUp", "who holds the lock is told from memory", breaks("sdk/queue/manage.go",
 		"	e, err := q.store.Get(ctx, first.Key, store.Linearizable)", "	e, err := first, error(nil)")},
 	{"TestOutage_MemberCutOffFromTheOthersAnswers503", "calls of etcd have more time", breaks("sdk/store/etcdv2/ask.go",
