@@ -122,8 +122,8 @@ var defectPlants = []plant{
 		"others, s := p.others(), p.l.q.session",
 		"others, s := []string(nil), p.l.q.session")},
 	{"TestDefects/D08_an_entry_that_is_gone_is_not_first", "who is no longer in the line is told that it holds the lock", breaks("sdk/queue/place.go",
-		"if p.finish(outcome{err: ErrRemoved}, (*waiter).isBound) {",
-		"if p.finish(outcome{grant: &Grant{Index: p.entry.Created, Value: p.cur.Value, TTL: d.ttl, start: time.Now()}}, (*waiter).isBound) {")},
+		"if p.joined && p.finish(outcome{err: ErrRemoved}, (*waiter).isBound) {",
+		"if p.joined && p.finish(outcome{grant: &Grant{Index: p.entry.Created, Value: p.cur.Value, TTL: d.ttl, start: time.Now()}}, (*waiter).isBound) {")},
 	{"TestDefects/D09_waiting_survives_a_thousand_events", "the watch begins at the oldest entry, and what it has missed is an error", slices.Concat(
 		breaks("sdk/queue/line.go",
 			"l.q.store.Watch(l.dir, l.rev)",

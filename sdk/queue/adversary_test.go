@@ -873,6 +873,38 @@ func TestQueue_HandedOverPlaceIsKept(t *testing.T) {
 	})
 }
 
+// An entry of the same value is found held, and goes before it can be renewed for
+// the one who has come. It was never his.
+func TestQueue_FindsAHolderThatGoes(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, view := b.process("q")
+		g := b.acquire(p, b.request("a", "x", Forever)).granted()
+		b.acquire(p, b.request("a", "", Forever)).waiting()
+		var swaps []chan struct{}
+		for range 2 {
+			swaps = append(swaps, make(chan struct{}))
+		}
+		var n atomic.Int32
+		view.SetHook(func(op memory.Op, key string) (f memory.Fault) {
+			if i := int(n.Load()); op == memory.OpSwap && strings.HasPrefix(key, linesDir) && i < len(swaps) {
+				n.Add(1)
+				f.Pause = swaps[i]
+			}
+			return f
+		})
+		c := b.acquire(q, b.request("a", "x", Forever))
+		if _, err := p.Renew(context.Background(), "a", Target{Index: g.Index}, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		close(swaps[0]) // it has changed: read anew
+		synctest.Wait()
+		b.release(p, "a", g)
+		close(swaps[1]) // it is gone
+		c.waiting()
+	})
+}
+
 // Who comes with the value of a place whose entry was released, of which this
 // process has not heard yet, has nothing to do with that entry: it is neither
 // told that its entry was removed nor granted the lock with it.

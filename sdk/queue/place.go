@@ -36,6 +36,7 @@ type place struct {
 	entry  store.Entry    // as last known; Created is 0 before it exists
 	cur    record         // content of entry
 	mine   store.Revision // Modified of entry if this process wrote it last
+	joined bool           // this process waits with entry, or has; else it was only seen
 	tried  string         // content of this process's latest create or swap
 	start  time.Time      // before it was sent
 	unsure bool           // its outcome is unknown
@@ -101,9 +102,11 @@ func (p *place) demand() demand {
 	return d
 }
 
-// bind notes that the entry was there after the round had begun.
+// bind notes that the entry was there after the round had begun. One that waits
+// and names this process is its own, whoever has written it.
 func (p *place) bind() {
 	q := p.l.q
+	p.joined = p.joined || p.cur.State == waiting && slices.Contains(p.cur.Sessions, q.session.id)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for w := range p.waiters {
@@ -192,7 +195,7 @@ func (p *place) advance(ctx context.Context, d demand) error {
 		return err
 	}
 	if p.entry.Created != 0 && s.rev >= p.entry.Modified && (!s.here || s.own.entry.Created != p.entry.Created) {
-		if p.finish(outcome{err: ErrRemoved}, (*waiter).isBound) {
+		if p.joined && p.finish(outcome{err: ErrRemoved}, (*waiter).isBound) {
 			return nil
 		}
 		// An entry that was only seen, in a mirror that was behind or just
@@ -295,7 +298,7 @@ func (p *place) write(r record, send func(content string) (store.Entry, error)) 
 	e, err := send(p.tried)
 	switch {
 	case err == nil:
-		p.entry, p.cur, p.mine, p.unsure = e, r, e.Modified, false
+		p.entry, p.cur, p.mine, p.joined, p.unsure = e, r, e.Modified, true, false
 		p.written(r.ttl())
 		p.bind()
 	case errors.Is(err, store.ErrExists), errors.Is(err, store.ErrChanged), errors.Is(err, store.ErrNotFound):
@@ -309,14 +312,14 @@ func (p *place) write(r record, send func(content string) (store.Entry, error)) 
 // settle decides a write whose outcome was unknown, once the entry was read.
 func (p *place) settle() {
 	if p.unsure && p.entry.Value == p.tried {
-		p.mine = p.entry.Modified
+		p.mine, p.joined = p.entry.Modified, true
 	}
 	p.unsure = false
 }
 
 // forget begins anew without an entry.
 func (p *place) forget() {
-	p.entry, p.cur, p.mine = store.Entry{}, record{}, 0
+	p.entry, p.cur, p.mine, p.joined = store.Entry{}, record{}, 0, false
 }
 
 // swap writes a new state of the entry that is there.

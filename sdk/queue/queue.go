@@ -321,9 +321,10 @@ func (q *Queue) fail(p *place, err error) {
 	}
 }
 
-// fail tells whom an outage concerns. Called with the queue's mutex held.
+// fail tells whom an outage concerns. Called with the queue's mutex held, while
+// no other goroutine runs p.
 func (p *place) fail(err error) {
-	p.answer(outcome{err: err}, func(w *waiter) bool { return w.try || !w.bound })
+	p.answer(outcome{err: err}, func(w *waiter) bool { return w.try || !w.bound || !p.joined })
 }
 
 // takeBack releases a grant that reached nobody, in exactly the state in which
