@@ -296,7 +296,15 @@ var mutexModel = porcupine.Model{
 			return true, mutex{0, s.last}
 		case Missed:
 			return s.holder != o.Token, s
-		case Read, Renew:
+		case Read:
+			// Of two entries that were created held at the same moment the later
+			// one may become the first before it is made to wait: it is seen,
+			// and then nobody for a moment, before it is granted.
+			if s.holder == 0 && o.Token > s.last {
+				return true, mutex{0, o.Token - 1}
+			}
+			return s.holder == o.Token, s
+		case Renew:
 			return s.holder == o.Token, s
 		case glimpse: // somebody unknown had the lock at that moment
 			return s.holder == 0 && o.Token >= s.last, mutex{0, o.Token}
