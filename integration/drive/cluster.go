@@ -242,12 +242,25 @@ func (m *Member) end() {
 // Restart starts a member that was killed, on its data.
 func (m *Member) Restart() { m.begin() }
 
-// Signal sends a signal to a process that must be there.
+// Signal sends a signal to a process that must be there. SIGSTOP takes effect
+// when the thread that gets it runs, which may be later on a busy machine; until
+// then the others go on, so Signal waits until all have stopped.
 func Signal(t testing.TB, pid int, sig syscall.Signal) {
 	t.Helper()
 	if err := syscall.Kill(pid, sig); err != nil {
 		t.Errorf("signal %v to process %d: %v", sig, pid, err)
+		return
 	}
+	if sig != syscall.SIGSTOP || pid < 0 {
+		return
+	}
+	Eventually(t, func() error {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if _, rest, _ := strings.Cut(string(stat), ") "); err != nil || !strings.HasPrefix(rest, "T") {
+			return fmt.Errorf("process %d has not stopped: %.40s, %v", pid, stat, err)
+		}
+		return nil
+	})
 }
 
 // FreeAddress returns an address of this machine with a port that is free at
