@@ -54,7 +54,7 @@ func TestLock_Contention(t *testing.T) {
 func TestLock_CheckerFindsBrokenRules(t *testing.T) {
 	for name, fault := range map[string]drive.Fault{
 		"first without looking who is ahead": {
-			File: "sdk/queue/place.go",
+			File: "sdk/queue/obtain.go",
 			Old:  "first := s.rev >= p.entry.Created && s.ahead == 0",
 			New:  "first := s.rev >= p.entry.Created",
 		},

@@ -193,9 +193,9 @@ func (r *round) choose(n int) {
 		case k < 40: // its entry is deleted by its value, waiting or not
 			r.deleted = true
 			r.parameters = append(r.parameters, "value", r.owner)
-		case k < 41, r.c.Trouble && k < 47: // is never heard of again
-			r.ttl, r.expires = 1, true
-		case k < 53: // an owner with a name of its own
+		case k < 41, r.c.Trouble && k < 50: // is never heard of again
+			r.ttl, r.expires = 1+r.rnd.IntN(2), true
+		case k < 56: // an owner with a name of its own
 			r.parameters = append(r.parameters, "value", r.owner)
 		}
 	}

@@ -24,6 +24,7 @@ type site struct {
 	links [][]*drive.Link // of a host to a member
 	http  *http.Client
 	brief bool // troubles last too short for a place or a lock to get lost
+	far   bool // most troubles are that a host is far from etcd
 }
 
 // newSite starts a cluster of members and hosts on it.
@@ -80,6 +81,10 @@ func (s *site) choose(rnd *rand.Rand) trouble {
 	}
 	which := rnd.IntN(20)
 	part := rnd.Float64()
+	if s.far && which < 13 {
+		// So far that it makes a difference at which end a TTL is counted.
+		which, long, delay = 13, max(long, 4*time.Second), max(delay, 600*time.Millisecond)
+	}
 	switch which {
 	case 0, 1, 17:
 		return trouble{fmt.Sprintf("plugin of host %d killed", host), brief, false, func() func() {

@@ -93,10 +93,10 @@ var defectPlants = []plant{
 			"if i == 0 && len(l.items) > 0 {",
 			"if len(l.items) > 0 {"),
 	)},
-	{"TestDefects/D04_a_place_does_not_expire_while_its_client_waits", "a waiting entry is created with its TTL", breaks("sdk/queue/place.go",
+	{"TestDefects/D04_a_place_does_not_expire_while_its_client_waits", "a waiting entry is created with its TTL", breaks("sdk/queue/obtain.go",
 		"[]string{p.l.q.session.id}), 0",
 		"[]string{p.l.q.session.id}), d.ttl")},
-	{"TestDefects/D05_a_waiters_ttl_is_not_on_the_queue", "who begins to wait puts its TTL on all that are in the line", breaks("sdk/queue/place.go",
+	{"TestDefects/D05_a_waiters_ttl_is_not_on_the_queue", "who begins to wait puts its TTL on all that are in the line", breaks("sdk/queue/obtain.go",
 		"		next, life = p.rec.with(waiting,",
 		`		if line, err := p.l.q.store.List(ctx, p.l.dir, store.Local); err == nil {
 			for _, e := range line.Entries {
@@ -121,7 +121,7 @@ var defectPlants = []plant{
 	{"TestDefects/D07_a_shared_place_outlives_a_session_that_gives_up", "a process that leaves removes the entry", breaks("sdk/queue/place.go",
 		"others, s := p.others(), p.l.q.session",
 		"others, s := []string(nil), p.l.q.session")},
-	{"TestDefects/D08_an_entry_that_is_gone_is_not_first", "who is no longer in the line is told that it holds the lock", breaks("sdk/queue/place.go",
+	{"TestDefects/D08_an_entry_that_is_gone_is_not_first", "who is no longer in the line is told that it holds the lock", breaks("sdk/queue/obtain.go",
 		"if p.joined && p.finish(outcome{err: ErrRemoved}, (*waiter).isBound) {",
 		"if p.joined && p.finish(outcome{grant: &Grant{Index: p.entry.Created, Value: p.cur.Value, TTL: d.ttl, start: time.Now()}}, (*waiter).isBound) {")},
 	{"TestDefects/D09_waiting_survives_a_thousand_events", "the watch begins at the oldest entry, and what it has missed is an error", slices.Concat(
@@ -199,7 +199,7 @@ var defectPlants = []plant{
 	{"TestDefects/D17_waiting_takes_no_CPU", "a place that waits is never at rest", breaks("sdk/queue/place.go",
 		"if p.rest() {",
 		"if !d.any && p.rest() {")},
-	{"TestDefects/D18_a_TTL_of_a_second_takes_no_CPU", "an entry with a brief TTL is written again and again", breaks("sdk/queue/place.go",
+	{"TestDefects/D18_a_TTL_of_a_second_takes_no_CPU", "an entry with a brief TTL is written again and again", breaks("sdk/queue/obtain.go",
 		", ttl != p.cur.ttl():",
 		", ttl != p.cur.ttl(), ttl < 2*time.Second:")},
 	{"TestDefects/D19_a_waiter_that_hung_up_never_holds", "nobody tells the module that its client has gone", slices.Concat(

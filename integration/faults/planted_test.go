@@ -28,6 +28,19 @@ func breaks(file, old, new string) []drive.Fault {
 	return []drive.Fault{{File: file, Old: old, New: new}}
 }
 
+// Faults that more than one test must see.
+var (
+	grantWithoutWrite = breaks("sdk/queue/obtain.go",
+		"	if err := p.swap(ctx, p.cur.with(held, ttl, p.cur.Sessions), ttl); err != nil {\n		return err\n	}\n	return p.confirm(ctx, ttl, true)",
+		"	p.finish(outcome{grant: &Grant{Index: p.entry.Created, Value: p.cur.Value, TTL: ttl, start: time.Now()}}, (*waiter).isBound)\n	return nil")
+	validityFromAnswer = breaks("sdk/queue/obtain.go",
+		"TTL: ttl, start: p.start}", "TTL: ttl, start: time.Now()}")
+	halfTheTTL = breaks("sdk/queue/obtain.go",
+		"next, life := p.rec.with(held, d.ttl, nil), d.ttl\n", "next, life := p.rec.with(held, d.ttl, nil), d.ttl/2\n")
+	noResuming = breaks("plugins/lock/handlers.go",
+		"return q, x.Resumable()", "return q, nil")
+)
+
 // plants are all of them.
 func plants() []plant { return slices.Concat(defectPlants, modePlants, promisePlants) }
 

@@ -5,8 +5,7 @@ import "github.com/etcd-modules/modhost/integration/drive"
 // promisePlants are faults that the tests of what the documentation promises
 // must see.
 var promisePlants = []plant{
-	{"TestCrash_PluginKilled", "a request that waits can't go on in another process", breaks("plugins/lock/handlers.go",
-		"return q, x.Resumable()", "return q, nil")},
+	{"TestCrash_PluginKilled", "a request that waits can't go on in another process", noResuming},
 	{"TestCrash_PluginKilled", "a place is cleared away although it was resumed", breaks("sdk/queue/reap.go",
 		"			case q.attended(it): // resumed, and about to join\n				left = true\n			case it.rec.Anonymous && age >= graceAnonymous, age >= graceValue:",
 		"			case true:")},
@@ -22,8 +21,7 @@ var promisePlants = []plant{
 	}},
 	{"TestCrash_SharedPlaceSurvives/client", "the first one that leaves takes the place away", breaks("sdk/queue/place.go",
 		"	case len(others) > 0:\n		err = p.swap", "	case false:\n		err = p.swap")},
-	{"TestCrash_SharedPlaceSurvives/plugin", "a request that waits can't go on in another process", breaks("plugins/lock/handlers.go",
-		"return q, x.Resumable()", "return q, nil")},
+	{"TestCrash_SharedPlaceSurvives/plugin", "a request that waits can't go on in another process", noResuming},
 	{"TestCrash_SharedPlaceSurvives/plugin_with_its_clients", "what an ended process has waited on is cleared, whoever else waits on it", breaks("sdk/queue/reap.go",
 		"return !slices.ContainsFunc(it.rec.Sessions, func(id string) bool { return !slices.Contains(q.session.ended, id) })",
 		"return slices.ContainsFunc(it.rec.Sessions, func(id string) bool { return slices.Contains(q.session.ended, id) })")},
@@ -32,9 +30,7 @@ var promisePlants = []plant{
 		"	all := false\n	for _, id := range it.rec.Sessions {\n		all = q.session.dead(id, it.entry.Modified) || all")},
 	{"TestCrash_ThousandWaitersHangUp", "who leaves stays in the line", breaks("sdk/queue/place.go",
 		"err = p.l.q.store.Delete(ctx, p.entry)", "err = nil")},
-	{"TestPause_PluginStoppedPastEveryTTL", "the first in the mirror is the holder without a write", breaks("sdk/queue/place.go",
-		"	if err := p.swap(ctx, p.cur.with(held, ttl, p.cur.Sessions), ttl); err != nil {\n		return err\n	}\n	return p.confirm(ctx, ttl, true)",
-		"	p.finish(outcome{grant: &Grant{Index: p.entry.Created, Value: p.cur.Value, TTL: ttl, start: time.Now()}})\n	return nil")},
+	{"TestPause_PluginStoppedPastEveryTTL", "the first in the mirror is the holder without a write", grantWithoutWrite},
 	{"TestPause_PluginStoppedForGoodIsReplaced", "a process that does not answer is left alone", breaks("host/supervisor/process.go",
 		"if missed == missedMost {", "if false {")},
 	{"TestOutage_EtcdDownAndUp", "an outage costs waiters their places", breaks("sdk/queue/line.go",
@@ -46,8 +42,7 @@ var promisePlants = []plant{
 		"const callTimeout = 4 * time.Second", "const callTimeout = 8 * time.Second")},
 	{"TestOutage_MemberCutOffFromTheOthersAnswers503", "reads of a cluster are plain ones", breaks("sdk/store/etcdv2/read.go",
 		"if s.single(ctx) {", "if true {")},
-	{"TestOutage_LateCreateIsTakenBack", "creates that take effect late stay", breaks("sdk/queue/place.go",
+	{"TestOutage_LateCreateIsTakenBack", "creates that take effect late stay", breaks("sdk/queue/entry.go",
 		"p.l.q.expectLate(p.l.dir, p.lost)", "_ = found")},
-	{"TestOutage_SlowEtcdShortensTheValidity", "validity is counted from the answer, not from before the write", breaks("sdk/queue/place.go",
-		"TTL: ttl, start: p.start}", "TTL: ttl, start: time.Now()}")},
+	{"TestOutage_SlowEtcdShortensTheValidity", "validity is counted from the answer, not from before the write", validityFromAnswer},
 }
