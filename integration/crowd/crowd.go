@@ -36,6 +36,10 @@ type Crowd struct {
 	// fail with an unknown outcome, or end in a 502 or 503.
 	Trouble bool
 
+	// Dying is how many of a hundred clients, beside one, are never heard of
+	// again once they have the lock. At most 50.
+	Dying int
+
 	// TTL is the shortest of those who release their lock, in seconds; 0: 20.
 	// With Trouble it is what stops all others when the release fails.
 	TTL int
@@ -193,9 +197,9 @@ func (r *round) choose(n int) {
 		case k < 40: // its entry is deleted by its value, waiting or not
 			r.deleted = true
 			r.parameters = append(r.parameters, "value", r.owner)
-		case k < 41, r.c.Trouble && k < 50: // is never heard of again
+		case k < 41+r.c.Dying: // is never heard of again
 			r.ttl, r.expires = 1+r.rnd.IntN(2), true
-		case k < 56: // an owner with a name of its own
+		case k < 47+r.c.Dying: // an owner with a name of its own
 			r.parameters = append(r.parameters, "value", r.owner)
 		}
 	}

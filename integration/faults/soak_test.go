@@ -51,6 +51,10 @@ func (s *soak) round(n int) []string {
 	rnd := rand.New(rand.NewPCG(s.seed, uint64(n)))
 	var lost record
 	s.site.brief, s.site.far = n%2 == 1, n%4 == 2
+	dying := 8
+	if s.site.far { // only a lock that nobody releases shows when its TTL ends
+		dying = 30
+	}
 	ttl := 2
 	if s.site.brief {
 		ttl = briefTTL
@@ -62,7 +66,7 @@ func (s *soak) round(n int) []string {
 		crowds = append(crowds, &crowd.Crowd{
 			OnProblem: cancel, // what comes after it tells nothing new
 			HTTP:      s.site.http, Hosts: s.site.urls(), Lock: fmt.Sprintf("soak%d-%d", n, i), Clients: 20, Time: stormTime,
-			Seed: rnd.Uint64(), Trouble: true, TTL: ttl, MayLose: lost.mayLose, History: lossy(),
+			Seed: rnd.Uint64(), Trouble: true, Dying: dying, TTL: ttl, MayLose: lost.mayLose, History: lossy(),
 		})
 	}
 	var running sync.WaitGroup

@@ -84,7 +84,10 @@ func (m *module) fail(w http.ResponseWriter, r *http.Request, err error) {
 // describe says what stood in the way of a lock.
 func describe(e *queue.NotObtainedError, now time.Time) string {
 	s := e.Status
-	text := "nobody holds it at this moment, but others are first in the line"
+	text := "nobody holds it at this moment"
+	if !s.Held && e.Position != 1 {
+		text += ", but others are first in the line"
+	}
 	if s.Held {
 		text = fmt.Sprintf("held by index %d", s.Index)
 		if s.Value != "" {
@@ -93,12 +96,17 @@ func describe(e *queue.NotObtainedError, now time.Time) string {
 		if !s.Since.IsZero() {
 			text += fmt.Sprintf(", since %s (%s)", s.Since.UTC().Format(time.RFC3339), max(0, now.Sub(s.Since).Round(time.Second)))
 		}
-		text += fmt.Sprintf(", %s of its ttl left", s.Remaining.Round(time.Second))
+		text += fmt.Sprintf(", %s of its ttl left", roundedUp(s.Remaining))
 	}
 	if e.Position > 0 {
 		return text + fmt.Sprintf("; your place in the line was %d of %d", e.Position, s.Waiting)
 	}
 	return text + fmt.Sprintf("; your place in the line would have been %d", s.Waiting+1)
+}
+
+// roundedUp is d in whole seconds: what is said to be over must be over.
+func roundedUp(d time.Duration) time.Duration {
+	return (d + time.Second - 1).Truncate(time.Second)
 }
 
 // acquire is POST: wait for the lock, or renew it for the value that holds it.
@@ -254,7 +262,7 @@ func (m *module) get(w http.ResponseWriter, r *http.Request) error {
 	}
 	a := answer{Name: name, State: state, Value: s.Value, Index: uint64(s.Index), Token: uint64(s.Index), Waiting: &s.Waiting}
 	if s.Held {
-		a.Remaining = int64(s.Remaining / time.Second)
+		a.Remaining = int64(roundedUp(s.Remaining) / time.Second)
 		if !s.Since.IsZero() {
 			a.Since = s.Since.UTC().Format(time.RFC3339)
 		}
