@@ -62,7 +62,7 @@ func (l *pluginLauncher) launch(ctx context.Context, a attempt) (*process, error
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		prog.kill()
+		prog.Kill(ctx) //nolint:errcheck // never fails
 		release()
 		return nil, l.explain(ctx, prog, err)
 	}

@@ -194,17 +194,27 @@ func (p *process) shut() {
 
 // stop ends p, which was shut: it tells the process why, lets the requests in
 // flight finish for at most drain, closes the module and ends the process.
-// When ctx ends it is killed at once.
+// When ctx ends it is killed at once; so it is when it does not answer a ping, as
+// long as those who wait in it can still be answered by us or by the next one.
 func (p *process) stop(ctx context.Context, reason wire.DrainReason, drain time.Duration) {
 	defer p.release()
 	defer context.AfterFunc(ctx, p.kill)()
 	if p.lifeline.Drain(reason, drain) == nil {
 		t := time.NewTimer(drain)
 		defer t.Stop()
+		hung := make(chan struct{})
+		go func() {
+			if p.ping(min(drain/2, pingEvery)) != nil {
+				close(hung)
+			}
+		}()
 		select {
 		case <-p.idle:
 		case <-t.C:
 		case <-p.done:
+		case <-hung:
+			p.kill()
+			return
 		}
 	}
 	closing, cancel := context.WithTimeout(ctx, closeTime)

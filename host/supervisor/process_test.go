@@ -286,6 +286,8 @@ func TestSupervisor_StartProblemsSayWhatToDo(t *testing.T) {
 		{"config", args("config"), "module \"mod\": config: a.hcl:7:3: unsupported argument: did you mean \"size\"?\nsecond"},
 		{"dies again and again", func(s *Spec) { s.Args, s.RestartMax = []string{"exit-3"}, 1 }, `ended before the handshake: exit status 3; it said "no luck today"; that was more than 1 times within 1m0s`},
 		{"panics again and again", func(s *Spec) { s.Args, s.RestartMax = []string{"panic"}, 1 }, `it said "panic: at the start"`},
+		{"killed at the start", func(s *Spec) { s.Args, s.RestartMax = []string{"killed"}, 1 }, "ended before the handshake: signal: killed"},
+		{"killed while being configured", func(s *Spec) { s.Args, s.RestartMax = []string{"killed-in-configure"}, 1 }, "ended while it was being set up: signal: killed"},
 		{"dies while being configured", func(s *Spec) { s.Args, s.RestartMax = []string{"die-in-configure"}, 1 }, "ended while it was being set up: exit status 4"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -452,6 +454,38 @@ func TestSupervisor_DrainHasADeadline(t *testing.T) {
 	}
 }
 
+// freeze stops a process and waits until it has stopped.
+func freeze(h *host, pid int) {
+	h.t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		h.t.Fatal(err)
+	}
+	name := fmt.Sprintf("/proc/%d/stat", pid)
+	if _, err := os.Stat(name); err != nil {
+		return // another system, which takes its time
+	}
+	h.until("stopped", func() bool {
+		text, _ := os.ReadFile(name)
+		_, rest, _ := strings.Cut(string(text), ") ")
+		return strings.HasPrefix(rest, "T")
+	})
+}
+
+// A process that hangs when it is to end does not keep those who wait in it.
+func TestSupervisor_FrozenProcessIsNotWaitedFor(t *testing.T) {
+	h := newHost(t, func(s *Spec) { s.DrainTimeout = time.Hour })
+	pid := h.untilState(Ready).PID
+	waiter := h.begin("POST", "/wait")
+	h.inflight(1)
+	h.until("it waits", func() bool { return h.do("GET", "/waiting").body == "1" })
+	freeze(h, pid)
+	h.Drain()
+	if a := h.receive(waiter); a.status != 503 || !strings.Contains(a.body, `"errorCode":703`) || strings.Contains(a.body, "leaving the line") {
+		t.Errorf("waiter = %+v", a)
+	}
+	h.until("gone", func() bool { return !alive(pid) })
+}
+
 func TestSupervisor_CloseKillsWhenItsTimeIsUp(t *testing.T) {
 	h := newHost(t, func(s *Spec) { s.DrainTimeout = time.Hour })
 	pid := h.untilState(Ready).PID
@@ -472,14 +506,10 @@ func TestSupervisor_CloseKillsWhenItsTimeIsUp(t *testing.T) {
 func TestSupervisor_FrozenProcessIsReplaced(t *testing.T) {
 	h := newHost(t, nil)
 	pid := h.untilState(Ready).PID
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	p := h.module("mod").now.Load().process
+	freeze(h, pid)
+	// As a request does that found it broken; else it takes missedMost pings.
+	h.module("mod").now.Load().process.distrust()
 	h.until("replaced", func() bool {
-		// As a request does that found it broken; else it takes missedMost
-		// pings. Again and again, since the first may come before the stop.
-		p.distrust()
 		s := h.status()
 		return s.State == Ready && s.PID != pid
 	})

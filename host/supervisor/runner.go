@@ -105,13 +105,13 @@ func (p *program) start() error {
 func (p *program) kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.killed = true
-	if !p.started {
-		return
-	}
 	select {
 	case <-p.exited: // its pid may be somebody else's by now
+		return
 	default:
+	}
+	p.killed = true
+	if p.started {
 		killGroup(p.cmd.Process)
 	}
 }
@@ -144,8 +144,22 @@ func (p *program) Wait(context.Context) error {
 	return nil
 }
 
-// Kill is [program.kill] for go-plugin.
-func (p *program) Kill(context.Context) error {
+// ending is how long a program that has closed its end of a pipe may take to be
+// seen as ended.
+const ending = 250 * time.Millisecond
+
+// Kill is [program.kill] for what a broken connection or pipe was seen of: if
+// the program is just ending, how it does tells more than that we killed it.
+func (p *program) Kill(ctx context.Context) error {
+	if p.hasStarted() {
+		t := time.NewTimer(ending)
+		defer t.Stop()
+		select {
+		case <-p.exited:
+		case <-t.C:
+		case <-ctx.Done():
+		}
+	}
 	p.kill()
 	return nil
 }

@@ -23,9 +23,21 @@ type site struct {
 	hosts []*drive.Host
 	links [][]*drive.Link // of a host to a member
 	http  *http.Client
-	brief bool // troubles last too short for a place or a lock to get lost
-	far   bool // most troubles are that a host is far from etcd
+	kind  kind
 }
+
+// A kind of storm.
+type kind int
+
+const (
+	mixed kind = iota
+	brief      // troubles last too short for a place or a lock to get lost
+	far        // most troubles are that a host is far from etcd
+	split      // most are that it reaches a member only that knows old news
+)
+
+// kinds are what storms are, one after the other.
+var kinds = []kind{mixed, brief, far, brief, split, brief}
 
 // newSite starts a cluster of members and hosts on it.
 func newSite(t testing.TB, p drive.Programs, members, hosts int) *site {
@@ -73,21 +85,24 @@ func between(rnd *rand.Rand, from, to time.Duration) time.Duration {
 func (s *site) choose(rnd *rand.Rand) trouble {
 	host, member := rnd.IntN(len(s.hosts)), rnd.IntN(len(s.etcd.Members))
 	h, m := s.hosts[host], s.etcd.Members[member]
-	brief := between(rnd, 100*time.Millisecond, 3*time.Second)
+	short := between(rnd, 100*time.Millisecond, 3*time.Second)
 	long := between(rnd, 500*time.Millisecond, 12*time.Second)
 	delay := between(rnd, 20*time.Millisecond, 1500*time.Millisecond)
-	if s.brief {
-		brief, long, delay = min(brief, briefly), min(long, briefly), min(delay, 200*time.Millisecond)
-	}
 	which := rnd.IntN(20)
 	part := rnd.Float64()
-	if s.far && which < 13 {
+	switch {
+	case s.kind == brief:
+		short, long, delay = min(short, briefly), min(long, briefly), min(delay, 200*time.Millisecond)
+	case s.kind == far && which < 13:
 		// So far that it makes a difference at which end a TTL is counted.
 		which, long, delay = 13, max(long, 4*time.Second), max(delay, 600*time.Millisecond)
+	case s.kind == split && which < 13:
+		// So long that the watches are given up and lines are read anew.
+		which, long = 15, max(long, 5*time.Second)
 	}
 	switch which {
 	case 0, 1, 17:
-		return trouble{fmt.Sprintf("plugin of host %d killed", host), brief, false, func() func() {
+		return trouble{fmt.Sprintf("plugin of host %d killed", host), short, false, func() func() {
 			if pid := h.Plugin(); pid != 0 {
 				syscall.Kill(pid, syscall.SIGKILL) //nolint:errcheck // it may have ended by itself
 			}
@@ -106,17 +121,17 @@ func (s *site) choose(rnd *rand.Rand) trouble {
 			}
 		}}
 	case 5:
-		return trouble{fmt.Sprintf("host %d killed", host), brief, true, func() func() {
+		return trouble{fmt.Sprintf("host %d killed", host), short, true, func() func() {
 			h.Kill()
 			return h.Restart
 		}}
 	case 6:
-		return trouble{fmt.Sprintf("host %d ends and starts again", host), brief, true, func() func() {
+		return trouble{fmt.Sprintf("host %d ends and starts again", host), short, true, func() func() {
 			h.Stop()
 			return h.Restart
 		}}
 	case 7:
-		return trouble{fmt.Sprintf("host %d stopped", host), brief, true, func() func() {
+		return trouble{fmt.Sprintf("host %d stopped", host), short, true, func() func() {
 			drive.Signal(s.t, h.PID(), syscall.SIGSTOP)
 			return func() { drive.Signal(s.t, h.PID(), syscall.SIGCONT) }
 		}}
@@ -144,11 +159,15 @@ func (s *site) choose(rnd *rand.Rand) trouble {
 		return s.onLinks(fmt.Sprintf("host %d loses pieces of what it says to etcd, and of the replies", host), long, true, host,
 			drive.Trouble{Lossy: 0.02 + part/10})
 	case 15: // the split that leaves a host with the part that knows old news only
-		return trouble{fmt.Sprintf("host %d and the member it asks first cut off from the others", host), long, true, func() func() {
-			s.etcd.Isolate(s.etcd.Members[host%len(s.etcd.Members)])
-			others := s.links[host][1:]
-			for _, l := range others {
-				l.Set(drive.Trouble{Refuse: true})
+		return trouble{fmt.Sprintf("host %d and member %d cut off from the others", host, member), long, true, func() func() {
+			s.etcd.Isolate(m)
+			<-time.After(min(long/4, time.Second)) // what happens until then the host hears from the others
+			var others []*drive.Link
+			for i, l := range s.links[host] {
+				if (host+i)%len(s.etcd.Members) != member {
+					l.Set(drive.Trouble{Refuse: true})
+					others = append(others, l)
+				}
 			}
 			return func() {
 				s.etcd.Heal()
@@ -158,7 +177,7 @@ func (s *site) choose(rnd *rand.Rand) trouble {
 			}
 		}}
 	default:
-		return trouble{"history overrun", brief, false, func() func() {
+		return trouble{"history overrun", short, false, func() func() {
 			s.overrun(1200)
 			return func() {}
 		}}
@@ -283,7 +302,7 @@ func (s *site) storm(ctx context.Context, rnd *rand.Rand, r *record, over time.T
 		}
 		s.t.Logf("%s for %v", next.what, next.time.Round(time.Millisecond))
 		begun := time.Now()
-		if next.deaf && !s.brief {
+		if next.deaf && s.kind != brief {
 			r.add(begun, begun.Add(next.time))
 		}
 		now = append(now, ongoing{next, begun, next.begin()})

@@ -238,9 +238,9 @@ var defectPlants = []plant{
 			"return queue.Target{Index: store.Revision(n)}, nil",
 			"return queue.Target{Index: store.Revision(n), Value: value}, nil"),
 		breaks("sdk/queue/manage.go",
-			"e, err := q.store.Renew(ctx, it.entry, ttl)",
-			`it.rec.Value = t.Value
-		e, err := q.store.Swap(ctx, it.entry, it.rec.encode(), ttl)`),
+			"e, err := q.store.Swap(ctx, it.entry, next.encode(), ttl)",
+			`next.Value = t.Value
+		e, err := q.store.Swap(ctx, it.entry, next.encode(), ttl)`),
 	)},
 	{"TestDefects/D24_no_value_is_not_a_dash", "no value is stored as a dash", breaks("plugins/lock/handlers.go",
 		`	x := sdk.RequestOf(r)

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/etcd-modules/modhost/sdk/wire"
@@ -32,6 +33,8 @@ func main() {
 	case "exit-3":
 		fmt.Fprintln(os.Stderr, "no luck today")
 		os.Exit(3)
+	case "killed":
+		killed()
 	case "panic":
 		panic("at the start")
 	case "rubbish":
@@ -64,6 +67,12 @@ func main() {
 	})
 }
 
+// killed is how the kernel ends a process when memory runs out.
+func killed() {
+	syscall.Kill(os.Getpid(), syscall.SIGKILL) //nolint:errcheck // then the test fails
+	select {}
+}
+
 type module struct {
 	mode    string
 	request *wirepb.ConfigureRequest
@@ -85,8 +94,11 @@ func (m *module) Configure(ctx context.Context, r *wirepb.ConfigureRequest) (*wi
 			{Severity: wirepb.Diagnostic_ERROR, Summary: "second"},
 		}}, nil
 	}
-	if m.mode == "die-in-configure" {
+	switch m.mode {
+	case "die-in-configure":
 		os.Exit(4)
+	case "killed-in-configure":
+		killed()
 	}
 	return &wirepb.ConfigureResponse{}, nil
 }
