@@ -69,5 +69,7 @@
 //	...
 //
 // The next process sees the same request with the same RequestID, so what was
-// written to the store under that name is found again.
+// written to the store under that name is found again. A module of which that
+// holds for every request of a method says so in its constructor with
+// [Env.Resumable]: then not even a request is lost that no handler has seen.
 package sdk

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -37,9 +38,26 @@ type Env struct {
 	// The host's config can't grant any so far, so there are none.
 	Privileges []string
 
-	mu       sync.Mutex
-	draining chan struct{} // made when first asked for
-	reason   DrainReason   // 0 until drain
+	mu        sync.Mutex
+	draining  chan struct{} // made when first asked for
+	reason    DrainReason   // 0 until drain
+	resumable []string      // methods
+}
+
+// Resumable says that requests of these methods, such as "POST", can be given
+// to the next process of the module if this one ends before a byte of the answer
+// is out: as [Exchange.Resumable] does for one request, but also for those that
+// no handler has seen yet. Call it in the constructor; later it has no effect.
+func (e *Env) Resumable(methods ...string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.resumable = append(e.resumable, methods...)
+}
+
+func (e *Env) resumableMethods() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.resumable)
 }
 
 // A DrainReason says why a module is drained.

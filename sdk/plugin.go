@@ -68,7 +68,11 @@ func (p *program[C]) Configure(_ context.Context, req *wirepb.ConfigureRequest) 
 			Summary:  "module can't start",
 			Detail:   err.Error(),
 		})
+		return resp, nil
 	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	resp.ResumableMethods = p.env.resumableMethods()
 	return resp, nil
 }
 

@@ -236,3 +236,16 @@ func TestPlugin_LifeCycle(t *testing.T) {
 		t.Error("Exit not called when the host is gone")
 	}
 }
+
+// What a module calls resumable in its constructor is what the host is told.
+func TestPlugin_ResumableMethods(t *testing.T) {
+	p := plugin(t, func(_ settings, e *sdk.Env) (http.Handler, error) {
+		e.Resumable("POST", "PATCH")
+		e.Resumable("PUT")
+		return http.NotFoundHandler(), nil
+	}, sdk.Options{})
+	resp, err := p.Configure(t.Context(), &wirepb.ConfigureRequest{})
+	if want := []string{"POST", "PATCH", "PUT"}; err != nil || !reflect.DeepEqual(resp.GetResumableMethods(), want) {
+		t.Errorf("Configure = %v, %v, want %q", resp, err, want)
+	}
+}

@@ -15,8 +15,9 @@
 //
 // [Supervisor.Handler] answers requests through the module's present process.
 // Few requests are lost when a process is replaced or dies: new ones wait for
-// the next process for two seconds, those marked resumable move on to it, GET
-// and HEAD that got no byte are tried once more. Only another request that a
+// the next process for two seconds, those that are resumable move on to it, by
+// their mark or by what the module says of their method; GET and HEAD that got
+// no byte are tried once more. Only another request that a
 // process was working on when it died is answered 502, or broken off if its
 // answer had begun.
 //

@@ -34,6 +34,7 @@ func (m *module) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := m.carry(r.Context(), q); err != nil {
 		var answer *wire.Error
 		if q.Answered() || !errors.As(err, &answer) {
+			m.logger.Debug("request broken off", "request_id", arrival.RequestID, "error", err)
 			panic(http.ErrAbortHandler) // breaks the connection off: the client must not take what it has as whole
 		}
 		wire.WriteError(w, answer)

@@ -3,12 +3,14 @@
 package supervisor
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -320,6 +322,46 @@ func TestSupervisor_CrashIsReplacedAndNoGETIsLost(t *testing.T) {
 	}
 	if !strings.Contains(h.log.String(), "exit status 7") {
 		t.Errorf("no exit status in the log")
+	}
+}
+
+// A client that has its whole answer may send the next request on the same
+// connection before the process has ended the first one.
+func TestSupervisor_DiedAfterTheAnswer(t *testing.T) {
+	h := newHost(t, nil)
+	h.untilState(Ready)
+	c, err := net.Dial("tcp", strings.TrimPrefix(h.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close() //nolint:errcheck // the host closes it, too
+	fmt.Fprint(c, "POST /crash-after-answer HTTP/1.1\r\nHost: x\r\n\r\nGET /next HTTP/1.1\r\nHost: x\r\n\r\n")
+	answers := bufio.NewReader(c)
+	for _, want := range []string{"done", "GET next"} {
+		r, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatalf("instead of %q: %v", want, err)
+		}
+		if body, err := io.ReadAll(r.Body); err != nil || string(body) != want {
+			t.Errorf("%s with %q, %v, want %q", r.Status, body, err, want)
+		}
+		r.Body.Close() //nolint:errcheck // read to its end
+	}
+}
+
+// What the module calls resumable by its method was never refused by a handler,
+// nor taken by one.
+func TestSupervisor_ResumableByItsMethod(t *testing.T) {
+	h := newHost(t, nil)
+	pid := h.untilState(Ready).PID
+	freeze(h, pid)
+	sent := h.begin("PATCH", "/next")
+	h.inflight(1)
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if a := h.receive(sent); a.status != 200 || a.body != "PATCH next" {
+		t.Errorf("PATCH = %+v", a)
 	}
 }
 

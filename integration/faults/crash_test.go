@@ -71,6 +71,24 @@ func TestCrash_PluginKilled(t *testing.T) {
 	}
 }
 
+// A request that the plugin has not even read when it dies goes on in the next
+// one: the lock is obtained, or waited for, as if nothing had happened.
+func TestCrash_RequestsOnTheirWay(t *testing.T) {
+	t.Parallel()
+	h := programs(t).Start(t, drive.Patiently(drive.Embedded))
+	free, held := h.Lock(t, "onitsway"), h.Lock(t, "onitsway-held")
+	index := held.Take()
+	pid := h.Plugin()
+	drive.Signal(t, pid, syscall.SIGSTOP)
+	obtains, waits := free.Post(), held.Post("value", "w")
+	obtains.GoesOnWaiting("at a plugin that has stopped")
+	drive.Signal(t, pid, syscall.SIGKILL)
+	free.WantHeld(obtains.Granted(), "", 0)
+	held.AwaitWaiting(1, waits)
+	held.Release(index)
+	held.WantHeld(waits.Granted(), "w", 0)
+}
+
 // clearedWithin is when the places of a host that was killed are gone: its
 // session's TTL and ten seconds, with a second for the look.
 const clearedWithin = (8+10)*time.Second + time.Second

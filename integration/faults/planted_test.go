@@ -37,8 +37,10 @@ var (
 		"TTL: ttl, start: p.start}", "TTL: ttl, start: time.Now()}")
 	halfTheTTL = breaks("sdk/queue/obtain.go",
 		"next, life := p.rec.with(held, d.ttl, nil), d.ttl\n", "next, life := p.rec.with(held, d.ttl, nil), d.ttl/2\n")
-	noResuming = breaks("plugins/lock/handlers.go",
-		"return q, x.Resumable()", "return q, nil")
+	noResuming = []drive.Fault{
+		{File: "plugins/lock/handlers.go", Old: "return q, x.Resumable()", New: "return q, nil"},
+		{File: "plugins/lock/config.go", Old: "env.Resumable(http.MethodPost)", New: "env.Resumable()\n\t_ = http.MethodPost"},
+	}
 )
 
 // plants are all of them.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,9 +18,10 @@ import (
 )
 
 // A Client is the host's end of the wire contract with one plugin process.
-// Its methods are safe for concurrent use.
+// Its methods are safe for concurrent use, once Configure has returned.
 type Client struct {
-	rpc wirepb.ModuleClient
+	rpc       wirepb.ModuleClient
+	resumable []string // methods; set by Configure
 }
 
 // NewClient speaks to the plugin at the other end of cc, which should have
@@ -44,6 +46,7 @@ func (c *Client) Configure(ctx context.Context, req *wirepb.ConfigureRequest) (*
 	if err != nil {
 		return nil, fmt.Errorf("configure: %w", gone(ctx, err))
 	}
+	c.resumable = resp.GetResumableMethods()
 	return resp, nil
 }
 
@@ -67,8 +70,8 @@ func gone(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %s", ErrGone, status.Convert(err).Message())
 }
 
-// Serve lets the plugin answer q. It returns nil when the answer is complete;
-// else
+// Serve lets the plugin answer q. It returns nil when the answer is complete,
+// also by its Content-Length alone; else
 //
 //   - ErrHandover: the plugin asks to give q to its successor,
 //   - ErrGone: the process died or broke the exchange off,
@@ -84,6 +87,7 @@ func (c *Client) Serve(q *Request) error {
 	if q.attempt > 0 && !q.fresh() {
 		return fmt.Errorf("%w: what is left of the request can't be given to another", ErrGone)
 	}
+	q.resumable = q.resumable || slices.Contains(c.resumable, q.r.Method)
 	if err := q.upload.prepare(q.r); err != nil {
 		if cause := q.r.Context().Err(); cause != nil {
 			err = cause
@@ -123,8 +127,13 @@ func (q *Request) receive(a *attempt) error {
 	for {
 		m, err := a.stream.Recv()
 		if err != nil {
-			if handover {
+			switch {
+			case handover:
 				return ErrHandover
+			case q.answered && q.left == 0 && q.broken == nil:
+				// The client has all that was announced, and may have sent the
+				// next request on its connection: that must not be broken off.
+				return nil
 			}
 			return gone(q.r.Context(), err)
 		}

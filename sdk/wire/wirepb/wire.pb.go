@@ -657,10 +657,13 @@ func (x *Diagnostic) GetColumn() int32 {
 }
 
 type ConfigureResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Diagnostics   []*Diagnostic          `protobuf:"bytes,1,rep,name=diagnostics,proto3" json:"diagnostics,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Diagnostics []*Diagnostic          `protobuf:"bytes,1,rep,name=diagnostics,proto3" json:"diagnostics,omitempty"`
+	// Requests of these methods are resumable from the beginning, as if each was
+	// answered with Resumable at once: also those that this process never reads.
+	ResumableMethods []string `protobuf:"bytes,2,rep,name=resumable_methods,json=resumableMethods,proto3" json:"resumable_methods,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *ConfigureResponse) Reset() {
@@ -696,6 +699,13 @@ func (*ConfigureResponse) Descriptor() ([]byte, []int) {
 func (x *ConfigureResponse) GetDiagnostics() []*Diagnostic {
 	if x != nil {
 		return x.Diagnostics
+	}
+	return nil
+}
+
+func (x *ConfigureResponse) GetResumableMethods() []string {
+	if x != nil {
+		return x.ResumableMethods
 	}
 	return nil
 }
@@ -1852,9 +1862,10 @@ const file_wire_proto_rawDesc = "" +
 	"\bSeverity\x12\x18\n" +
 	"\x14SEVERITY_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05ERROR\x10\x01\x12\v\n" +
-	"\aWARNING\x10\x02\"M\n" +
+	"\aWARNING\x10\x02\"z\n" +
 	"\x11ConfigureResponse\x128\n" +
-	"\vdiagnostics\x18\x01 \x03(\v2\x16.modhost.v1.DiagnosticR\vdiagnostics\"4\n" +
+	"\vdiagnostics\x18\x01 \x03(\v2\x16.modhost.v1.DiagnosticR\vdiagnostics\x12+\n" +
+	"\x11resumable_methods\x18\x02 \x03(\tR\x10resumableMethods\"4\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06values\x18\x02 \x03(\fR\x06values\"\xb6\x01\n" +

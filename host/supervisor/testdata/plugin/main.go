@@ -100,7 +100,7 @@ func (m *module) Configure(ctx context.Context, r *wirepb.ConfigureRequest) (*wi
 	case "killed-in-configure":
 		killed()
 	}
-	return &wirepb.ConfigureResponse{}, nil
+	return &wirepb.ConfigureResponse{ResumableMethods: []string{http.MethodPatch}}, nil
 }
 
 func (m *module) Drain(reason wire.DrainReason, _ time.Duration) {
@@ -133,6 +133,11 @@ func (m *module) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	case path == "/crash-in-answer":
 		fmt.Fprint(w, "half of ")
+		http.NewResponseController(w).Flush() //nolint:errcheck
+		os.Exit(7)
+	case path == "/crash-after-answer":
+		w.Header().Set("Content-Length", "4")
+		fmt.Fprint(w, "done")
 		http.NewResponseController(w).Flush() //nolint:errcheck
 		os.Exit(7)
 	case path == "/panic":
