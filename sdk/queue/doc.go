@@ -14,11 +14,15 @@
 //  2. A waiting entry has no TTL and names the sessions, one per process, that
 //     wait on it, so it can't expire under a waiter, and goes when the last
 //     one leaves. An entry is created held only on a line that looked free; of
-//     two such creations that race, the later one is converted to waiting.
+//     two such creations that race, the later one is converted to waiting, by
+//     its creator: to everybody else it may be a grant that was told already.
+//     If the creator dies before it does, that place ends with its TTL.
 //  3. Nobody can enter ahead of an existing creation, so being first is stable
 //     and may be learnt from an old view. Holding is not: a waiter becomes
 //     holder only by a conditional write on its own entry, waiting to held,
-//     which also starts the TTL. A process that was paused fails there.
+//     which also starts the TTL. A process that was paused fails there. While a
+//     write of its own may still change the entry, another one comes before the
+//     answer. Every write differs, so that none is taken for another.
 //  4. No grant rests on a local clock. A clock only takes grants away: too
 //     little of the TTL left when the answer is due means renew, or give up.
 //  5. A session is dead when it was missed for a whole session TTL of

@@ -20,37 +20,54 @@ func (p *place) take(e store.Entry) {
 }
 
 // giveUpLost looks out for a create whose outcome is unknown, unless that is
-// what was found.
+// what was found. From then on it is not ours: should it come, it is removed.
 func (p *place) giveUpLost(found string) {
 	if p.lost != found {
 		p.l.q.expectLate(p.l.dir, p.lost)
+		p.sent = nil
 	}
 	p.lost = ""
 }
 
 // write sends one conditional write of the entry and notes its outcome.
 func (p *place) write(r record, send func(content string) (store.Entry, error)) error {
-	p.tried, p.start = r.encode(), time.Now()
-	e, err := send(p.tried)
+	a := attempt{r.encode(), time.Now()}
+	e, err := send(a.content)
+	p.unsure = unknown(err)
 	switch {
 	case err == nil:
-		p.entry, p.cur, p.mine, p.joined, p.unsure = e, r, e.Modified, true, false
+		p.entry, p.cur = e, r
+		p.own(a)
 		p.written(r.ttl())
 		p.bind()
-	case errors.Is(err, store.ErrExists), errors.Is(err, store.ErrChanged), errors.Is(err, store.ErrNotFound):
-		p.unsure = false
-	default:
-		p.unsure = true
+	case p.unsure:
+		p.sent, p.doubt = append(p.sent, a), p.entry.Modified
 	}
 	return err
 }
 
-// settle decides a write whose outcome was unknown, once the entry was read.
+// unknown reports whether a write that failed may have taken effect, or may do
+// so yet.
+func unknown(err error) bool {
+	return err != nil && !errors.Is(err, store.ErrExists) && !errors.Is(err, store.ErrChanged) && !errors.Is(err, store.ErrNotFound)
+}
+
+// own notes that a made the entry what it is.
+func (p *place) own(a attempt) {
+	p.mine, p.start, p.sent = p.entry.Modified, a.at, append(p.sent[:0], a)
+	p.joined = p.cur.State == held || slices.Contains(p.cur.Sessions, p.l.q.session.id)
+}
+
+// settle decides writes whose outcome was unknown, once the entry was read.
 func (p *place) settle() {
-	if p.unsure && p.entry.Value == p.tried {
-		p.mine, p.joined = p.entry.Modified, true
-	}
 	p.unsure = false
+	i := slices.IndexFunc(p.sent, func(a attempt) bool { return a.content == p.entry.Value })
+	switch {
+	case i >= 0 && p.mine != p.entry.Modified:
+		p.own(p.sent[i])
+	case i < 0 && p.doubt != p.entry.Modified: // what they were conditional on is no more
+		p.sent = nil
+	}
 }
 
 // written notes that the entry as it is, and with it the TTL asked for, is in
@@ -66,7 +83,7 @@ func (p *place) written(ttl time.Duration) {
 
 // forget begins anew without an entry.
 func (p *place) forget() {
-	p.entry, p.cur, p.mine, p.joined = store.Entry{}, record{}, 0, false
+	p.entry, p.cur, p.mine, p.joined, p.sent = store.Entry{}, record{}, 0, false, nil
 }
 
 // swap writes a new state of the entry that is there.

@@ -89,8 +89,13 @@ func (q *Queue) Renew(ctx context.Context, name string, t Target, ttl time.Durat
 		case !first:
 			return ctx.Err()
 		}
+		// Not the store's renewal, which leaves the content as it is: who has
+		// written that would take the state for its own, and a waiting one is
+		// no better for it.
 		start := time.Now()
-		e, err := q.store.Renew(ctx, it.entry, ttl)
+		next := it.rec
+		next.TTL = int64(ttl / time.Second)
+		e, err := q.store.Swap(ctx, it.entry, next.encode(), ttl)
 		if err == nil {
 			q.note(name, e)
 			g = &Grant{Index: it.entry.Created, Value: it.rec.Value, TTL: ttl, start: start}

@@ -56,9 +56,15 @@ func (p *place) advance(ctx context.Context, d demand) error {
 		return p.hold(ctx, ttl)
 	case d.trying:
 		return p.refuse(ctx, s)
-	case p.cur.State == held, !slices.Contains(p.cur.Sessions, p.l.q.session.id), ttl != p.cur.ttl():
+	case p.cur.State == held && p.mine != p.entry.Modified && !p.rec.Anonymous && !p.l.q.givenUp(p.cur):
+		// Another process created it at the same moment as the first, and will
+		// make it wait. Nobody else may: if it is the first by now, which this
+		// view does not show yet, its client may have been told.
+	case p.cur.State == held, !p.joined, p.doubt == p.entry.Modified,
+		!slices.Contains(p.cur.Sessions, p.l.q.session.id), ttl != p.cur.ttl():
 		return p.wait(ctx, ttl)
-	case d.unbound && !s.sure:
+	}
+	if d.unbound && !s.sure {
 		return nil // an entry that was found; the next round proves it
 	}
 	return errIdle
@@ -117,11 +123,9 @@ func (p *place) prove(ctx context.Context) error {
 	return err
 }
 
-// bind notes that the entry was there after the round had begun. One that waits
-// and names this process is its own, whoever has written it.
+// bind notes that the entry was there after the round had begun.
 func (p *place) bind() {
 	q := p.l.q
-	p.joined = p.joined || p.cur.State == waiting && slices.Contains(p.cur.Sessions, q.session.id)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for w := range p.waiters {
@@ -148,7 +152,7 @@ func (p *place) enter(ctx context.Context, d demand, s sight) error {
 		return p.l.q.store.Create(ctx, p.key, content, life)
 	})
 	if p.unsure {
-		p.lost = p.tried
+		p.lost = p.sent[len(p.sent)-1].content
 	}
 	if errors.Is(err, store.ErrExists) {
 		p.stale = true // go on with the standing entry
@@ -157,9 +161,10 @@ func (p *place) enter(ctx context.Context, d demand, s sight) error {
 	return err
 }
 
-// wait makes the entry one that this process waits on with that TTL. It also
-// converts the later one of two entries that were created held at the same
-// moment.
+// wait makes the entry one that this process waits on with that TTL. It is
+// written also if it was found so: a removal of it may be under way, and the
+// session that it names may have ended. wait also converts the later one of two
+// entries that were created held at the same moment.
 func (p *place) wait(ctx context.Context, ttl time.Duration) error {
 	if err := p.l.q.session.ensure(ctx); err != nil {
 		return err
@@ -179,17 +184,19 @@ func (p *place) hold(ctx context.Context, ttl time.Duration) error {
 
 // confirm answers with an entry that is held and first. Unless this process
 // has just made it so, it is renewed: that tells when its TTL began by our own
-// clock, and that it is still there. The TTL is shortened only if that was
-// asked for: since the grant somebody may have been told a longer one. That is
-// why the renewal is a swap, which fails when there was another in between.
+// clock, and that it is still there. So it is if a write of ours may still come
+// that would change it. The TTL is shortened only if that was asked for: since
+// the grant somebody may have been told a longer one. That is why the renewal
+// is a swap, which fails when there was another in between.
 func (p *place) confirm(ctx context.Context, ttl time.Duration, asked bool) error {
-	fresh := p.mine == p.entry.Modified
+	mine := p.mine == p.entry.Modified
+	fresh := mine && p.doubt != p.entry.Modified
 	if !asked && !fresh {
 		ttl = max(ttl, p.entry.TTL)
 	}
 	// Nobody but its own request can have been told of an anonymous entry, so
 	// its grant is ours also when the process before us has written it.
-	brought := fresh || p.rec.Anonymous
+	brought := mine || p.rec.Anonymous
 	g := Grant{Index: p.entry.Created, Value: p.cur.Value, TTL: ttl, start: p.start}
 	if !fresh || ttl != p.cur.ttl() || g.left() < ttl/2 {
 		g.start = time.Now()
@@ -211,19 +218,13 @@ func (p *place) confirm(ctx context.Context, ttl time.Duration, asked bool) erro
 // extend renews the held entry. If the grant is not ours to take back, the
 // renewal must not make it so.
 func (p *place) extend(ctx context.Context, ttl time.Duration, ours bool) error {
-	next := p.cur
+	next, joined := p.cur, p.joined
 	next.TTL = int64(ttl / time.Second)
-	if ours {
-		return p.swap(ctx, next, ttl)
+	err := p.swap(ctx, next, ttl)
+	if !ours {
+		p.mine, p.sent, p.joined = 0, nil, joined
 	}
-	e, err := p.l.q.store.Swap(ctx, p.entry, next.encode(), ttl)
-	if err != nil {
-		return err
-	}
-	p.take(e)
-	p.written(ttl)
-	p.bind()
-	return nil
+	return err
 }
 
 // refuse answers the requests that won't wait. A view that may be old is

@@ -35,13 +35,21 @@ type place struct {
 	entry  store.Entry    // as last known; Created is 0 before it exists
 	cur    record         // content of entry
 	mine   store.Revision // Modified of entry if this process wrote it last
+	start  time.Time      // before that write was sent
 	joined bool           // this process waits with entry, or has; else it was only seen
-	tried  string         // content of this process's latest create or swap
-	start  time.Time      // before it was sent
-	unsure bool           // its outcome is unknown
+	sent   []attempt      // writes that may be what stands in the store
+	doubt  store.Revision // Modified of entry if a write or delete of that state may still take effect
+	unsure bool           // the outcome of the latest write is unknown
 	lost   string         // content of a create whose outcome is unknown, until it is found
 	stale  bool           // the store has something newer than entry
 	pause  backoff        // after a failed call
+}
+
+// An attempt is a create or swap that has taken effect or whose outcome is
+// unknown. Its content is like no other.
+type attempt struct {
+	content string
+	at      time.Time // before it was sent
 }
 
 // A waiter is one request.
@@ -178,11 +186,16 @@ func (p *place) leave(ctx context.Context, d demand) (clean bool, err error) {
 		p.stale = false
 	}
 	others, s := p.others(), p.l.q.session
+	p.joined = false // who comes now finds an entry that is about to go, or joins it anew
 	switch {
 	case p.cur.State == held && p.mine != p.entry.Modified && !p.rec.Anonymous, // a holder's, not ours to release
-		p.cur.State == held && len(others) > 0,                                              // others are told of it
-		p.cur.State == waiting && len(others) > 0 && !slices.Contains(p.cur.Sessions, s.id): // never joined
+		p.cur.State == held && len(others) > 0: // others are told of it
 		return true, nil
+	case p.cur.State == waiting && !p.rec.Anonymous && !slices.Contains(p.cur.Sessions, s.id): // never joined
+		if p.doubt != p.entry.Modified {
+			return true, nil
+		}
+		err = p.swap(ctx, p.cur, 0) // or has, if that takes effect late: now it can't
 	case len(others) > 0:
 		err = p.swap(ctx, p.cur.with(waiting, p.cur.ttl(), others), 0)
 		if err == nil && !s.allLive(others) {
@@ -192,6 +205,9 @@ func (p *place) leave(ctx context.Context, d demand) (clean bool, err error) {
 		err = p.l.q.store.Delete(ctx, p.entry)
 		if errors.Is(err, store.ErrNotFound) {
 			err = nil
+		}
+		if unknown(err) {
+			p.doubt = p.entry.Modified
 		}
 	}
 	return err == nil, err

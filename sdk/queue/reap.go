@@ -145,8 +145,13 @@ func (q *Queue) sweep(ctx context.Context) {
 		if it.rec.State != waiting {
 			continue
 		}
-		if q.leftOver(it) || q.orphan(it) {
+		switch {
+		case q.leftOver(it) || q.orphan(it):
 			over = append(over, it)
+		case q.astray(it):
+			q.withdraw(ctx, it)
+			missing = true
+			q.session.suspect() // look again soon who is left
 		}
 		missing = missing || q.session.noneLive(it.rec.Sessions)
 	}
@@ -174,6 +179,15 @@ func (q *Queue) expectLate(dir, content string) {
 	case q.later <- struct{}{}:
 	default:
 	}
+}
+
+// givenUp reports whether r is what a late create has written, and nobody since.
+// Then nobody was told of it either.
+func (q *Queue) givenUp(r record) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	_, ok := q.late[r.Nonce]
+	return ok
 }
 
 // lookOut removes what takes effect late.
@@ -219,17 +233,14 @@ func (q *Queue) expected() map[string]bool {
 
 // removeLate removes from a line what has come late, in the very state in which
 // it was sent: whoever wants it has written it meanwhile, if only to renew it.
-// Requests of this process that have found it keep it while they are there.
+// Requests of this process that have found it are about to do so.
 func (q *Queue) removeLate(ctx context.Context, dir string) {
 	list, err := q.store.List(ctx, dir, store.Linearizable)
 	if err != nil {
 		return // the next look finds it
 	}
 	for _, it := range decodeAll(list.Entries) {
-		q.mu.Lock()
-		_, late := q.late[it.rec.Nonce]
-		q.mu.Unlock()
-		if !late || it.entry.Modified != it.entry.Created || q.attended(it) {
+		if !q.givenUp(it.rec) || it.entry.Modified != it.entry.Created || q.attended(it) {
 			continue
 		}
 		if q.removeOne(ctx, it) {
@@ -243,6 +254,21 @@ func (q *Queue) removeLate(ctx context.Context, dir string) {
 // orphan reports whether only this process could be waiting on it, and is not.
 func (q *Queue) orphan(it item) bool {
 	return slices.Equal(it.rec.Sessions, []string{q.session.id}) && !q.attended(it)
+}
+
+// astray reports whether it names this process, which does not wait on it.
+func (q *Queue) astray(it item) bool {
+	return slices.Contains(it.rec.Sessions, q.session.id) && !q.attended(it)
+}
+
+// withdraw takes this process out of an entry that others wait on, or would if
+// they were not dead: none but they shall keep it.
+func (q *Queue) withdraw(ctx context.Context, it item) {
+	next := it.rec
+	next.Sessions = slices.DeleteFunc(slices.Clone(next.Sessions), func(id string) bool { return id == q.session.id })
+	if _, err := q.store.Swap(ctx, it.entry, next.encode(), 0); err != nil {
+		q.log.Debug("withdrawal from an entry failed", "key", it.entry.Key, "error", err)
+	}
 }
 
 // attended reports whether requests of this process stand in the place of it,

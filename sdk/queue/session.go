@@ -276,6 +276,8 @@ func (s *session) load(ctx context.Context, list store.Listing, asked time.Time)
 	if ctx.Err() != nil {
 		return
 	}
+	// What was missed before may have been there between the two views.
+	clear(s.since)
 	s.live = make(map[string]bool, len(list.Entries))
 	for _, e := range list.Entries {
 		s.alive(e.Key)
