@@ -32,7 +32,7 @@ type kind int
 const (
 	mixed kind = iota
 	brief      // troubles last too short for a place or a lock to get lost
-	far        // most troubles are that a host is far from etcd
+	far        // one host after the other is far from etcd
 	split      // most are that it reaches a member only that knows old news
 )
 
@@ -93,7 +93,7 @@ func (s *site) choose(rnd *rand.Rand) trouble {
 	switch {
 	case s.kind == brief:
 		short, long, delay = min(short, briefly), min(long, briefly), min(delay, 200*time.Millisecond)
-	case s.kind == far && which < 13:
+	case s.kind == far:
 		// So far that it makes a difference at which end a TTL is counted.
 		which, long, delay = 13, max(long, 4*time.Second), max(delay, 600*time.Millisecond)
 	case s.kind == split && which < 13:

@@ -43,16 +43,18 @@ const stormTime = 20 * time.Second
 // lost has expired or was cleared away, and who waits goes on.
 const calmTime = 60 * time.Second
 
-// round lets crowds contend for three locks in a storm and returns what is
-// wrong with what they were told.
+// round lets crowds contend for some locks in a storm and returns what is wrong
+// with what they were told.
 func (s *soak) round(n int) []string {
 	t := s.site.t
 	rnd := rand.New(rand.NewPCG(s.seed, uint64(n)))
 	var lost record
 	s.site.kind = kinds[n%len(kinds)]
-	dying := 8
-	if s.site.kind == far { // only a lock that nobody releases shows when its TTL ends
-		dying = 30
+	locks, clients, dying := 3, 20, 8
+	if s.site.kind == far {
+		// Only a lock that nobody releases shows when its TTL ends, and what
+		// goes through a host that is far takes long: so there are many.
+		locks, clients, dying = 12, 5, 30
 	}
 	ttl := 2
 	if s.site.kind == brief {
@@ -61,10 +63,10 @@ func (s *soak) round(n int) []string {
 	var crowds []*crowd.Crowd
 	ctx, cancel := context.WithTimeout(t.Context(), stormTime+calmTime)
 	defer cancel()
-	for i := range 3 {
+	for i := range locks {
 		crowds = append(crowds, &crowd.Crowd{
 			OnProblem: cancel, // what comes after it tells nothing new
-			HTTP:      s.site.http, Hosts: s.site.urls(), Lock: fmt.Sprintf("soak%d-%d", n, i), Clients: 20, Time: stormTime,
+			HTTP:      s.site.http, Hosts: s.site.urls(), Lock: fmt.Sprintf("soak%d-%d", n, i), Clients: clients, Time: stormTime,
 			Seed: rnd.Uint64(), Trouble: true, Dying: dying, TTL: ttl, MayLose: lost.mayLose, History: lossy(),
 		})
 	}
