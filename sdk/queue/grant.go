@@ -97,7 +97,8 @@ func (g *Grant) Delivered(err error) {
 type delivery struct {
 	q       *Queue
 	entry   store.Entry // as the grant left it
-	shared  bool        // other processes have sessions waiting on it too
+	rec     record      // its content
+	others  []string    // sessions of other processes that wait on it too
 	pending int         // guarded by q.mu
 	reached bool        // guarded by q.mu
 }
@@ -106,9 +107,9 @@ func (d *delivery) report(ok bool) {
 	d.q.mu.Lock()
 	d.pending--
 	d.reached = d.reached || ok
-	undo := d.pending == 0 && !d.reached && !d.shared
+	undo := d.pending == 0 && !d.reached
 	d.q.mu.Unlock()
 	if undo {
-		d.q.takeBack(d.entry)
+		d.q.takeBack(d)
 	}
 }

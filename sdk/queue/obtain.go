@@ -209,7 +209,7 @@ func (p *place) confirm(ctx context.Context, ttl time.Duration, asked bool) erro
 		}
 	}
 	if brought {
-		g.delivery = &delivery{q: p.l.q, entry: p.entry, shared: len(p.others()) > 0}
+		g.delivery = &delivery{q: p.l.q, entry: p.entry, rec: p.cur, others: p.others()}
 	}
 	p.finish(outcome{grant: &g}, (*waiter).isBound)
 	return nil

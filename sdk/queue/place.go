@@ -188,15 +188,17 @@ func (p *place) leave(ctx context.Context, d demand) (clean bool, err error) {
 	others, s := p.others(), p.l.q.session
 	p.joined = false // who comes now finds an entry that is about to go, or joins it anew
 	switch {
-	case p.cur.State == held && p.mine != p.entry.Modified && !p.rec.Anonymous, // a holder's, not ours to release
-		p.cur.State == held && len(others) > 0: // others are told of it
+	case p.cur.State == held && p.mine != p.entry.Modified && !p.rec.Anonymous: // a holder's, not ours to release
+		if slices.Contains(p.cur.Sessions, s.id) {
+			s.suspect() // if that one does not want it either, it is made ours to hold
+		}
 		return true, nil
 	case p.cur.State == waiting && !p.rec.Anonymous && !slices.Contains(p.cur.Sessions, s.id): // never joined
 		if p.doubt != p.entry.Modified {
 			return true, nil
 		}
 		err = p.swap(ctx, p.cur, 0) // or has, if that takes effect late: now it can't
-	case len(others) > 0:
+	case len(others) > 0: // theirs to hold, also if we did: who was told of that has renewed it
 		err = p.swap(ctx, p.cur.with(waiting, p.cur.ttl(), others), 0)
 		if err == nil && !s.allLive(others) {
 			s.suspect() // they may have been spared for our sake

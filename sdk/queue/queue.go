@@ -328,8 +328,10 @@ func (p *place) fail(err error) {
 }
 
 // takeBack releases a grant that reached nobody, in exactly the state in which
-// it was granted: if somebody has renewed it meanwhile it is theirs.
-func (q *Queue) takeBack(e store.Entry) {
+// it was granted: if somebody has renewed it meanwhile it is theirs. If other
+// processes wait on the entry it is made theirs to hold: who of them was told of
+// the grant has renewed it.
+func (q *Queue) takeBack(d *delivery) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.idle != nil && q.busy == 0 {
@@ -339,8 +341,14 @@ func (q *Queue) takeBack(e store.Entry) {
 	go func() { // Close waits
 		defer q.done()
 		var pause backoff
+		e := d.entry
 		for end := time.Now().Add(e.TTL); time.Now().Before(end); {
-			err := q.store.Delete(q.ctx, e)
+			var err error
+			if len(d.others) > 0 {
+				_, err = q.store.Swap(q.ctx, e, d.rec.with(waiting, d.rec.ttl(), d.others).encode(), 0)
+			} else {
+				err = q.store.Delete(q.ctx, e)
+			}
 			if err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrChanged) {
 				return
 			}

@@ -604,3 +604,66 @@ func TestQueue_LateCreateBehindAHolder(t *testing.T) {
 		}
 	})
 }
+
+// Clients of two processes share a value, and all of them hang up at the moment
+// of the grant. Each process leaves it to the other; the lock is free soon.
+func TestQueue_SharersHangUpAtTheGrant(t *testing.T) {
+	for name, told := range map[string]bool{"before its answer": false, "before it reached them": true} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				p, _ := b.process("p")
+				q, qview := b.process("q")
+				r, rview := b.process("r")
+				first := b.acquire(p, hourly(b.request("a", "", Forever))).granted()
+				one := b.acquire(q, hourly(b.request("a", "x", Forever)))
+				two := b.acquire(r, hourly(b.request("a", "x", Forever)))
+				slow, deaf := make(chan struct{}), make(chan struct{})
+				if !told {
+					qview.SetHook(on(memory.OpSwap, "q", memory.Fault{Hold: slow}))
+				}
+				rview.SetHook(on(memory.OpWatch, "q", memory.Fault{Pause: deaf}))
+				b.release(p, "a", first)
+				if told {
+					one.granted().Delivered(context.Canceled)
+				} else {
+					one.cancel()
+					one.failed(context.Canceled)
+				}
+				two.cancel()
+				two.failed(context.Canceled)
+				close(slow)
+				close(deaf)
+				time.Sleep(2 * suspectEvery)
+				for _, it := range b.entries("a") {
+					t.Errorf("left in the line, held by nobody: %s, TTL %v", it.rec.State, it.entry.TTL)
+				}
+			})
+		})
+	}
+}
+
+// The same, but the other process's client stays: the lock is its.
+func TestQueue_SharerStaysAtTheGrant(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, _ := b.process("p")
+		q, _ := b.process("q")
+		r, rview := b.process("r")
+		first := b.acquire(p, hourly(b.request("a", "", Forever))).granted()
+		one := b.acquire(q, hourly(b.request("a", "x", Forever)))
+		two := b.acquire(r, hourly(b.request("a", "x", Forever)))
+		deaf := make(chan struct{})
+		rview.SetHook(on(memory.OpWatch, "q", memory.Fault{Pause: deaf}))
+		b.release(p, "a", first)
+		g := one.granted()
+		g.Delivered(context.Canceled)
+		synctest.Wait()
+		rview.SetHook(nil)
+		close(deaf)
+		other := two.granted()
+		other.Delivered(nil)
+		if other.Index != g.Index {
+			t.Errorf("index %d, want that of the place, %d", other.Index, g.Index)
+		}
+		b.stands(other)
+	})
+}
