@@ -94,8 +94,9 @@ func (s *site) choose(rnd *rand.Rand) trouble {
 	case s.kind == brief:
 		short, long, delay = min(short, briefly), min(long, briefly), min(delay, 200*time.Millisecond)
 	case s.kind == far:
-		// So far that it makes a difference at which end a TTL is counted.
-		which, long, delay = 13, max(long, 4*time.Second), max(delay, 600*time.Millisecond)
+		// So far that it makes a difference at which end a TTL is counted, and
+		// not so far that calls of etcd, which have a second, come to nothing.
+		which, long, delay = 13, max(long, 4*time.Second), 350*time.Millisecond+delay/15
 	case s.kind == split && which < 13:
 		// So long that the watches are given up and lines are read anew.
 		which, long = 15, max(long, 5*time.Second)
