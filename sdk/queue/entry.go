@@ -11,11 +11,12 @@ import (
 
 // take notes a state of the entry that somebody else may have written.
 func (p *place) take(e store.Entry) {
+	rec := decode(e, time.Now()).rec
 	if p.lost != "" {
-		p.giveUpLost(e.Value)
+		p.giveUpLost(rec.Nonce)
 	}
 	if e.Created != p.entry.Created || e.Modified > p.entry.Modified {
-		p.entry, p.cur = e, decode(e, time.Now()).rec
+		p.entry, p.cur = e, rec
 	}
 }
 
@@ -31,8 +32,9 @@ func (p *place) giveUpLost(found string) {
 
 // write sends one conditional write of the entry and notes its outcome.
 func (p *place) write(r record, send func(content string) (store.Entry, error)) error {
-	a := attempt{r.encode(), time.Now()}
-	e, err := send(a.content)
+	r = r.marked()
+	a := attempt{r.Nonce, time.Now()}
+	e, err := send(r.content())
 	p.unsure = unknown(err)
 	switch {
 	case err == nil:
@@ -61,7 +63,7 @@ func (p *place) own(a attempt) {
 // settle decides writes whose outcome was unknown, once the entry was read.
 func (p *place) settle() {
 	p.unsure = false
-	i := slices.IndexFunc(p.sent, func(a attempt) bool { return a.content == p.entry.Value })
+	i := slices.IndexFunc(p.sent, func(a attempt) bool { return a.nonce == p.cur.Nonce })
 	switch {
 	case i >= 0 && p.mine != p.entry.Modified:
 		p.own(p.sent[i])

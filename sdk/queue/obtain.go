@@ -59,7 +59,11 @@ func (p *place) advance(ctx context.Context, d demand) error {
 	case p.cur.State == held && p.mine != p.entry.Modified && !p.rec.Anonymous && !p.l.q.givenUp(p.cur):
 		// Another process created it at the same moment as the first, and will
 		// make it wait. Nobody else may: if it is the first by now, which this
-		// view does not show yet, its client may have been told.
+		// view does not show yet, its client may have been told. Our session
+		// sees to it that the mirror is not deaf meanwhile.
+		if err := p.l.q.session.ensure(ctx); err != nil {
+			return err
+		}
 	case p.cur.State == held, !p.joined, p.doubt == p.entry.Modified,
 		!slices.Contains(p.cur.Sessions, p.l.q.session.id), ttl != p.cur.ttl():
 		return p.wait(ctx, ttl)
@@ -86,12 +90,15 @@ func (p *place) look(ctx context.Context) (sight, error) {
 	if p.stale {
 		c = store.Linearizable
 	}
+	q.mu.Lock()
+	known := max(p.entry.Modified, p.l.rev)
+	q.mu.Unlock()
 	list, err := q.store.List(ctx, p.l.dir, c)
-	if err == nil && list.Revision < p.entry.Modified {
+	if err == nil && list.Revision < known {
 		list, err = q.store.List(ctx, p.l.dir, store.Linearizable)
 	}
-	if err == nil && list.Revision < p.entry.Modified {
-		err = fmt.Errorf("list at revision %d after a write at %d: %w", list.Revision, p.entry.Modified, store.ErrUnavailable)
+	if err == nil && list.Revision < known {
+		err = fmt.Errorf("list at revision %d, older than what was seen at %d: %w", list.Revision, known, store.ErrUnavailable)
 	}
 	if err != nil {
 		return sight{}, err
@@ -152,7 +159,7 @@ func (p *place) enter(ctx context.Context, d demand, s sight) error {
 		return p.l.q.store.Create(ctx, p.key, content, life)
 	})
 	if p.unsure {
-		p.lost = p.sent[len(p.sent)-1].content
+		p.lost = p.sent[len(p.sent)-1].nonce
 	}
 	if errors.Is(err, store.ErrExists) {
 		p.stale = true // go on with the standing entry
@@ -196,7 +203,8 @@ func (p *place) confirm(ctx context.Context, ttl time.Duration, asked bool) erro
 	}
 	// Nobody but its own request can have been told of an anonymous entry, so
 	// its grant is ours also when the process before us has written it.
-	brought := mine || p.rec.Anonymous
+	// So it is when it is a create of ours that was given up: it was told to nobody.
+	brought := mine || p.rec.Anonymous || p.l.q.givenUp(p.cur)
 	g := Grant{Index: p.entry.Created, Value: p.cur.Value, TTL: ttl, start: p.start}
 	if !fresh || ttl != p.cur.ttl() || g.left() < ttl/2 {
 		g.start = time.Now()

@@ -40,16 +40,16 @@ type place struct {
 	sent   []attempt      // writes that may be what stands in the store
 	doubt  store.Revision // Modified of entry if a write or delete of that state may still take effect
 	unsure bool           // the outcome of the latest write is unknown
-	lost   string         // content of a create whose outcome is unknown, until it is found
+	lost   string         // nonce of a create whose outcome is unknown, until it is found
 	stale  bool           // the store has something newer than entry
 	pause  backoff        // after a failed call
 }
 
 // An attempt is a create or swap that has taken effect or whose outcome is
-// unknown. Its content is like no other.
+// unknown.
 type attempt struct {
-	content string
-	at      time.Time // before it was sent
+	nonce string
+	at    time.Time // before it was sent
 }
 
 // A waiter is one request.
@@ -190,7 +190,7 @@ func (p *place) leave(ctx context.Context, d demand) (clean bool, err error) {
 	switch {
 	case p.cur.State == held && p.mine != p.entry.Modified && !p.rec.Anonymous: // a holder's, not ours to release
 		if slices.Contains(p.cur.Sessions, s.id) {
-			s.suspect() // if that one does not want it either, it is made ours to hold
+			s.suspectFor(backWithin) // if that one does not want it either, it is made ours to hold
 		}
 		return true, nil
 	case p.cur.State == waiting && !p.rec.Anonymous && !slices.Contains(p.cur.Sessions, s.id): // never joined

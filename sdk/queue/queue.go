@@ -308,7 +308,8 @@ const patience = 4 * time.Second
 // fail tells of an outage, that p has met, the requests of p and of those that
 // have been due for long: while every call takes its time to fail, the workers
 // get round to few. Who has a place keeps it and waits for the store to come
-// back; who has none yet, or won't wait, is told at once.
+// back, also one that was resumed and has not written yet that it waits here; who
+// has none yet, or won't wait, is told at once.
 func (q *Queue) fail(p *place, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -324,7 +325,13 @@ func (q *Queue) fail(p *place, err error) {
 // fail tells whom an outage concerns. Called with the queue's mutex held, while
 // no other goroutine runs p.
 func (p *place) fail(err error) {
-	p.answer(outcome{err: err}, func(w *waiter) bool { return w.try || !w.bound || !p.joined })
+	// A place that an ended process has left is that of its requests also before
+	// they have written that they wait on it here.
+	resumed := p.entry.Created != 0 &&
+		(p.rec.Anonymous || !p.joined && p.cur.State == waiting && len(p.others()) == 0)
+	p.answer(outcome{err: err}, func(w *waiter) bool {
+		return w.try || !resumed && !(w.bound && p.joined)
+	})
 }
 
 // takeBack releases a grant that reached nobody, in exactly the state in which
@@ -338,6 +345,9 @@ func (q *Queue) takeBack(d *delivery) {
 		return // closed: it lives by its TTL
 	}
 	q.busy++
+	if len(d.others) > 0 && !q.session.allLive(d.others) {
+		q.session.suspect() // nobody may be there to hold it
+	}
 	go func() { // Close waits
 		defer q.done()
 		var pause backoff

@@ -31,6 +31,11 @@ const (
 	lateFirst = time.Second
 	lateLast  = 30 * time.Second
 
+	// backWithin is how long after its grant an entry that several processes
+	// wait on may come back to those that have left: so soon one knows that an
+	// answer has not reached its client.
+	backWithin = time.Minute
+
 	// pruneEvery is how long the empty directory of a lock stays at least.
 	pruneEvery = 10 * time.Minute
 )
@@ -81,14 +86,19 @@ func (q *Queue) leftOver(it item) bool {
 	return all
 }
 
-// removers is how many removals are under way at a time: what a host with
+// removers is how many of them are under way at a time: what a host with
 // thousands of waiters leaves behind must not take long.
 const removers = 8
 
-// remove deletes entries in exactly the state that was judged. It leaves what
-// takes longer than limit to the next round: whoever judges has a session to
-// keep up meanwhile.
+// remove deletes entries in exactly the state that was judged.
 func (q *Queue) remove(ctx context.Context, items []item, limit time.Duration) {
+	q.each(ctx, items, limit, q.removeOne)
+}
+
+// each does something to every item, unless that reports false: the store is out
+// of reach. It leaves what takes longer than limit to the next round, which finds
+// them again: whoever judges has a session to keep up meanwhile.
+func (q *Queue) each(ctx context.Context, items []item, limit time.Duration, do func(context.Context, item) bool) {
 	began := time.Now()
 	var next atomic.Int64
 	var all sync.WaitGroup
@@ -100,8 +110,8 @@ func (q *Queue) remove(ctx context.Context, items []item, limit time.Duration) {
 				if i >= len(items) || time.Since(began) >= limit {
 					return
 				}
-				if !q.removeOne(ctx, items[i]) {
-					next.Store(int64(len(items))) // the next round finds them again
+				if !do(ctx, items[i]) {
+					next.Store(int64(len(items)))
 				}
 			}
 		})
@@ -139,7 +149,7 @@ func (q *Queue) sweep(ctx context.Context) {
 		q.log.Warn("sweep failed", "error", err)
 		return
 	}
-	var over []item
+	var over, astray []item
 	missing := false
 	for _, it := range items {
 		if it.rec.State != waiting {
@@ -149,13 +159,14 @@ func (q *Queue) sweep(ctx context.Context) {
 		case q.leftOver(it) || q.orphan(it):
 			over = append(over, it)
 		case q.astray(it):
-			q.withdraw(ctx, it)
+			astray = append(astray, it)
 			missing = true
 			q.session.suspect() // look again soon who is left
 		}
 		missing = missing || q.session.noneLive(it.rec.Sessions)
 	}
 	q.remove(ctx, over, beat)
+	q.each(ctx, astray, beat, q.withdraw)
 	if !missing {
 		q.session.cleared()
 	}
@@ -169,9 +180,8 @@ type lateCreate struct {
 	since time.Time
 }
 
-// expectLate looks out in a line for a create that had that content.
-func (q *Queue) expectLate(dir, content string) {
-	nonce := decode(store.Entry{Value: content}, time.Time{}).rec.Nonce
+// expectLate looks out in a line for a create that had that nonce.
+func (q *Queue) expectLate(dir, nonce string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.late[nonce] = lateCreate{dir, time.Now()}
@@ -262,13 +272,17 @@ func (q *Queue) astray(it item) bool {
 }
 
 // withdraw takes this process out of an entry that others wait on, or would if
-// they were not dead: none but they shall keep it.
-func (q *Queue) withdraw(ctx context.Context, it item) {
+// they were not dead: none but they shall keep it. It reports false if the store
+// is out of reach.
+func (q *Queue) withdraw(ctx context.Context, it item) bool {
 	next := it.rec
 	next.Sessions = slices.DeleteFunc(slices.Clone(next.Sessions), func(id string) bool { return id == q.session.id })
-	if _, err := q.store.Swap(ctx, it.entry, next.encode(), 0); err != nil {
-		q.log.Debug("withdrawal from an entry failed", "key", it.entry.Key, "error", err)
+	_, err := q.store.Swap(ctx, it.entry, next.encode(), 0)
+	if unknown(err) {
+		q.log.Warn("withdrawal from an entry failed", "key", it.entry.Key, "index", it.entry.Created, "error", err)
+		return false
 	}
+	return true
 }
 
 // attended reports whether requests of this process stand in the place of it,

@@ -38,8 +38,15 @@ type record struct {
 }
 
 // encode gives the record a nonce of its own and returns it as content.
-func (r record) encode() string {
+func (r record) encode() string { return r.marked().content() }
+
+// marked is r with a nonce of its own.
+func (r record) marked() record {
 	r.Nonce = rand.Text()
+	return r
+}
+
+func (r record) content() string {
 	b, err := json.Marshal(r)
 	if err != nil { // strings and numbers always encode
 		panic(err)

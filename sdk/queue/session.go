@@ -49,6 +49,7 @@ type session struct {
 	since    map[string][]absence      // of sessions that are missed, by key, the oldest first
 	goodbyes map[string]store.Revision // of those that took their entry away themselves, by key
 	suspects bool                      // entries may be waiting somewhere on sessions that are gone
+	until    time.Time                 // suspects stays until then, whatever is found
 }
 
 // An absence says that a session was missed from then on, in a view as of rev.
@@ -123,6 +124,14 @@ func (s *session) suspect() {
 	s.suspects = true
 	s.mu.Unlock()
 	s.need()
+}
+
+// suspectFor is suspect for so long: what is to be found may come only then.
+func (s *session) suspectFor(d time.Duration) {
+	s.mu.Lock()
+	s.until = time.Now().Add(d)
+	s.mu.Unlock()
+	s.suspect()
 }
 
 func (s *session) suspecting() bool {
@@ -441,7 +450,7 @@ func (s *session) allLive(ids []string) bool {
 func (s *session) cleared() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.suspects = s.live == nil
+	s.suspects = s.live == nil || time.Now().Before(s.until)
 	clear(s.since)
 }
 

@@ -229,17 +229,18 @@ func (s *Store) Prune(ctx context.Context, dir string) (n int, err error) {
 
 // write is call for the writes that have an entry as their result.
 func (s *Store) write(ctx context.Context, op Op, key, value string, ttl time.Duration,
-	apply func(*db, time.Duration) (store.Entry, error)) (e store.Entry, err error) {
+	apply func(*db, time.Duration) (store.Entry, error)) (store.Entry, error) {
 	if err := store.CheckKey(key); err != nil {
 		return store.Entry{}, err
 	}
 	if err := store.CheckValue(value); err != nil {
 		return store.Entry{}, err
 	}
-	ttl, err = store.RoundTTL(ttl)
+	ttl, err := store.RoundTTL(ttl)
 	if err != nil {
 		return store.Entry{}, err
 	}
+	var e store.Entry // a late call sets it when nobody looks any more
 	err = s.call(ctx, op, key, func(d *db) (err error) {
 		e, err = apply(d, ttl)
 		return err
