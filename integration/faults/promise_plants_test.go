@@ -22,7 +22,7 @@ var promisePlants = []plant{
 		{File: "sdk/plugin.go", Old: "func (p *program[C]) HostGone() { p.options.Exit() }", New: "func (p *program[C]) HostGone() {}"},
 	}},
 	{"TestCrash_SharedPlaceSurvives/client", "the first one that leaves takes the place away", breaks("sdk/queue/place.go",
-		"	case len(others) > 0:\n		err = p.swap", "	case false:\n		err = p.swap")},
+		"case len(others) > 0: //", "case false: //")},
 	{"TestCrash_SharedPlaceSurvives/plugin", "a request that waits can't go on in another process", noResuming},
 	{"TestCrash_SharedPlaceSurvives/plugin_with_its_clients", "what an ended process has waited on is cleared, whoever else waits on it", breaks("sdk/queue/reap.go",
 		"return !slices.ContainsFunc(it.rec.Sessions, func(id string) bool { return !slices.Contains(q.session.ended, id) })",
