@@ -561,7 +561,7 @@ var modePlants = []plant{
 	{"TestMode_F19_PluginKilled", "a request has another name in the next process", breaks("plugins/lock/handlers.go",
 		"q.ID = x.RequestID()", "q.ID = rand.Text()")},
 	{"TestMode_F22_LongLine", "every look at the line reads all of it", breaks("sdk/queue/obtain.go",
-		"if !p.stale && p.cur.State != held {", "if p.tried == \"?\" {")},
+		"if !p.stale && p.cur.State != held {", "if p.lost == \"?\" {")},
 	{"TestMode_F23_ManyHoldersDie", "short TTLs are raised", breaks("sdk/queue/obtain.go",
 		"next, life := p.rec.with(held, d.ttl, nil), d.ttl\n", "next, life := p.rec.with(held, d.ttl, nil), max(d.ttl, 30*time.Second)\n")},
 }

@@ -345,9 +345,6 @@ func (q *Queue) takeBack(d *delivery) {
 		return // closed: it lives by its TTL
 	}
 	q.busy++
-	if len(d.others) > 0 && !q.session.allLive(d.others) {
-		q.session.suspect() // nobody may be there to hold it
-	}
 	go func() { // Close waits
 		defer q.done()
 		var pause backoff
@@ -356,6 +353,9 @@ func (q *Queue) takeBack(d *delivery) {
 			var err error
 			if len(d.others) > 0 {
 				_, err = q.store.Swap(q.ctx, e, d.rec.with(waiting, d.rec.ttl(), d.others).encode(), 0)
+				if !q.session.allLive(d.others) {
+					q.session.suspect() // nobody may be there to hold it
+				}
 			} else {
 				err = q.store.Delete(q.ctx, e)
 			}

@@ -191,6 +191,39 @@ func TestQueue_OldViewUndoesNoGrant(t *testing.T) {
 	}
 }
 
+// Of two entries created held at the same moment the later one is left to who has
+// created it. Another process waits for that with the same value: the lock
+// reaches it too, however old what it is shown of the line.
+func TestQueue_OldViewHidesNoGrant(t *testing.T) {
+	for name, hook := range map[string]func(old *store.Listing) memory.Hook{
+		"old list":   func(old *store.Listing) memory.Hook { return on(memory.OpList, "q", memory.Fault{Stale: old}) },
+		"deaf watch": func(*store.Listing) memory.Hook { return on(memory.OpWatch, "", memory.Fault{Pause: after(time.Hour)}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				p, _ := b.process("p")
+				q, qview := b.process("q")
+				r, rview := b.process("r")
+				x, look := hourly(b.request("a", "x", Forever)), make(chan struct{})
+				first, c := b.race(p, r, rview, x, on(memory.OpList, "q", memory.Fault{Pause: look}))
+				same := b.acquire(q, x)
+				same.waiting()
+				old, err := b.db.List(context.Background(), lineDir("a"), store.Local)
+				if err != nil {
+					t.Fatal(err)
+				}
+				qview.SetHook(hook(&old))
+				b.release(p, "a", first)
+				close(look)
+				g := c.granted()
+				time.Sleep(2 * beatLost) // a deaf watch is noticed
+				b.stands(g)
+				b.stands(same.granted())
+			})
+		})
+	}
+}
+
 // A renewal meets the write that makes its entry wait. It must not say that
 // the lock is held.
 func TestQueue_RenewalMeetsAConversion(t *testing.T) {
@@ -419,24 +452,35 @@ func TestQueue_GrantByACreateThatWasGivenUp(t *testing.T) {
 	})
 }
 
-// A request is made again after the crash of a process that has created its
-// entry held, but behind another. It waits with that entry.
-func TestQueue_ResumedRequestConverts(t *testing.T) {
-	inBubble(t, func(b *bench) {
-		p, _ := b.process("p")
-		q, view := b.process("q")
-		r := b.request("a", "", Forever)
-		first, _ := b.race(p, q, view, r, on(memory.OpSwap, "q", memory.Fault{Refuse: store.ErrUnavailable}))
-		place := b.entries("a")[1].entry.Created
-		b.crash(q, view)
-		next, _ := b.process("next", "q")
-		c := b.acquire(next, r)
-		time.Sleep(2 * r.TTL)
-		b.release(p, "a", first)
-		if got := c.granted().Index; got != place {
-			t.Errorf("index %d, want the place kept, %d", got, place)
-		}
-	})
+// The same value comes again after a create that was given up, and is granted the
+// lock with it. If that one can't be told either, nobody holds it.
+func TestQueue_GrantByALateCreateIsTakenBack(t *testing.T) {
+	for name, untold := range map[string]func(b *bench, q *Queue, view *memory.Store, x Request){
+		"undelivered": func(b *bench, q *Queue, _ *memory.Store, x Request) {
+			b.acquire(q, x).granted().Delivered(context.Canceled)
+		},
+		"lost reply": func(b *bench, q *Queue, view *memory.Store, x Request) {
+			view.SetHook(onceOn(memory.OpSwap, "q", memory.Fault{Lose: store.ErrUnavailable}))
+			b.acquire(q, x).failed(store.ErrUnavailable)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				q, view := b.process("q")
+				x, arrives := hourly(b.request("a", "x", Forever)), make(chan struct{})
+				late(view, arrives)
+				b.acquire(q, x).failed(store.ErrUnavailable)
+				time.Sleep(lateFirst / 2)
+				close(arrives)
+				synctest.Wait()
+				untold(b, q, view, x)
+				time.Sleep(2 * lateFirst)
+				if got := b.entries("a"); len(got) != 0 {
+					t.Errorf("left in the line: %+v", got)
+				}
+			})
+		})
+	}
 }
 
 // A request that joins another process's entry is told of an outage, and the
@@ -468,36 +512,6 @@ func TestQueue_LateJoinKeepsNoEntry(t *testing.T) {
 	})
 }
 
-// Should an entry name a process that does not wait on it all the same, that
-// one takes itself out of it in the end. Others keep their place, and if they
-// are dead it is cleared away.
-func TestQueue_WithdrawsFromAnEntry(t *testing.T) {
-	for _, other := range []string{"alive", "dead"} {
-		t.Run(other, func(t *testing.T) {
-			inBubble(t, func(b *bench) {
-				p, _ := b.process("p")
-				q, _ := b.process("q")
-				first := b.acquire(p, hourly(b.request("a", "", Forever))).granted()
-				b.acquire(p, hourly(b.request("b", "", Forever))).granted()
-				b.acquire(q, b.request("b", "", Forever)).waiting() // q's session stays
-				b.put("a", "x", other, "q")
-				next := b.acquire(p, b.request("a", "", Forever))
-				if other == "alive" {
-					r, _ := b.process(other)
-					next = b.acquire(r, b.request("a", "x", Forever))
-				}
-				time.Sleep(sweepEvery + 2*sessionTTL)
-				next.waiting()
-				if got := b.entries("a")[1].rec; slices.Contains(got.Sessions, "q") {
-					t.Errorf("the next one is %+v, want it not to name q", got)
-				}
-				b.release(p, "a", first)
-				b.stands(next.granted())
-			})
-		})
-	}
-}
-
 // Who takes over an entry that came late and names this process waits on it for
 // good: that its session has gone meanwhile costs it nothing.
 func TestQueue_LateEntryOutlivesTheSession(t *testing.T) {
@@ -518,64 +532,6 @@ func TestQueue_LateEntryOutlivesTheSession(t *testing.T) {
 		c.waiting()
 		if got := b.entries("a")[2].entry.Created; got != place {
 			t.Errorf("waits with index %d, want the place that it found, %d", got, place)
-		}
-	})
-}
-
-// A place that is kept for a repeat, by a successor or after a crash, is not
-// cleared away by a try with its value that comes to nothing.
-func TestQueue_TrySparesAKeptPlace(t *testing.T) {
-	for _, how := range []string{"handed over", "crash"} {
-		t.Run(how, func(t *testing.T) {
-			inBubble(t, func(b *bench) {
-				p, _ := b.process("p")
-				q, view := b.process("q")
-				next := p
-				b.acquire(p, hourly(b.request("a", "", Forever))).granted()
-				b.acquire(p, b.request("a", "", Forever)).waiting()
-				b.acquire(q, b.request("a", "x", Forever))
-				if how == "crash" {
-					b.crash(q, view)
-					next, _ = b.process("next", "q")
-				} else {
-					q.Drain(true)
-					if err := q.Close(context.Background()); err != nil {
-						t.Fatal(err)
-					}
-				}
-				synctest.Wait() // that q's session has ended is known
-				b.acquire(next, b.request("a", "x", 0)).refused()
-				for _, want := range []int{3, 2} {
-					time.Sleep(graceValue - 2*beat)
-					if got := len(b.entries("a")); got != want {
-						t.Errorf("%d entries, want %d", got, want)
-					}
-				}
-			})
-		})
-	}
-}
-
-// Between two listings of the sessions one that was missed may have come and
-// gone. Its time begins anew.
-func TestQueue_MissedBetweenTwoListings(t *testing.T) {
-	inBubble(t, func(b *bench) {
-		q, _ := b.process("p")
-		b.acquire(q, b.request("a", "", Forever)).granted()
-		b.acquire(q, b.request("a", "", Forever)).waiting() // its session is up
-		const gone = "x"
-		for range 2 { // the second time it has been missed for long
-			list, err := b.db.List(context.Background(), sessionsDir, store.Linearizable)
-			if err != nil {
-				t.Fatal(err)
-			}
-			q.session.load(context.Background(), list, time.Now())
-			for _, want := range []bool{false, true} {
-				if got := q.session.dead(gone, 1); got != want {
-					t.Errorf("dead = %v, want %v", got, want)
-				}
-				time.Sleep(sessionTTL)
-			}
 		}
 	})
 }
@@ -666,4 +622,38 @@ func TestQueue_SharerStaysAtTheGrant(t *testing.T) {
 		}
 		b.stands(other)
 	})
+}
+
+// That a grant reached nobody is known only after a while. The other process that
+// shares it has left meanwhile, or is dead: the lock is free soon all the same.
+func TestQueue_SharedGrantComesBackToNobody(t *testing.T) {
+	for _, other := range []string{"has left", "is dead"} {
+		t.Run(other, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				p, _ := b.process("p")
+				q, qview := b.process("q")
+				r, rview := b.process("r")
+				first := b.acquire(p, hourly(b.request("a", "", Forever))).granted()
+				one := b.acquire(q, hourly(b.request("a", "x", Forever)))
+				two := b.acquire(r, hourly(b.request("a", "x", Forever)))
+				if other == "is dead" {
+					b.crash(r, rview)
+					time.Sleep(3 * sessionTTL) // what it left was looked through
+				} else {
+					rview.SetHook(on(memory.OpWatch, "q", memory.Fault{Pause: after(beat)}))
+				}
+				b.release(p, "a", first)
+				g := one.granted()
+				two.cancel()
+				<-two.done
+				time.Sleep(backWithin / 2)
+				qview.SetHook(on(memory.OpSwap, "q", memory.Fault{Pause: after(beat)})) // who looks at once finds nothing
+				g.Delivered(context.Canceled)
+				time.Sleep(2 * sessionTTL)
+				if got := b.entries("a"); len(got) != 0 {
+					t.Errorf("left in the line: %+v", got)
+				}
+			})
+		})
+	}
 }

@@ -3,6 +3,8 @@ package memory
 import (
 	"context"
 	"sync"
+
+	"github.com/etcd-modules/modhost/sdk/store"
 )
 
 // An Op names a method of the store to a [Hook].
@@ -33,6 +35,7 @@ type Hook func(op Op, key string) Fault
 type Fault struct {
 	Pause  <-chan struct{} // wait until closed, then apply
 	Refuse error           // do not apply, return this; ErrUnavailable as a rule
+	Stale  *store.Listing  // a Local List only: its result, listed earlier, as from a member that is behind
 	Hold   <-chan struct{} // applied: wait until closed, then answer
 	Lose   error           // applied, but return this: the reply was lost
 	Late   <-chan struct{} // instead of all that: return ErrUnavailable now, and apply when closed

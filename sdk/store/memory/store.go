@@ -106,11 +106,16 @@ func (s *Store) Get(ctx context.Context, key string, _ store.Consistency) (e sto
 }
 
 // List implements [store.Store].
-func (s *Store) List(ctx context.Context, dir string, _ store.Consistency) (l store.Listing, err error) {
+func (s *Store) List(ctx context.Context, dir string, c store.Consistency) (l store.Listing, err error) {
 	if err := store.CheckDir(dir); err != nil {
 		return store.Listing{}, err
 	}
-	err = s.call(ctx, OpList, dir, func(d *db) error {
+	fault := s.fault(OpList, dir)
+	err = s.callWith(ctx, fault, OpList, dir, func(d *db) error {
+		if fault.Stale != nil && c == store.Local {
+			l = store.Listing{Entries: slices.Clone(fault.Stale.Entries), Revision: fault.Stale.Revision}
+			return nil
+		}
 		below := s.below(dir)
 		for key, n := range d.nodes {
 			if strings.HasPrefix(key, below) {
@@ -253,7 +258,11 @@ func (s *Store) write(ctx context.Context, op Op, key, value string, ttl time.Du
 
 // call runs apply under the database's lock, with the hook's faults around it.
 func (s *Store) call(ctx context.Context, op Op, key string, apply func(*db) error) error {
-	fault := s.fault(op, key)
+	return s.callWith(ctx, s.fault(op, key), op, key, apply)
+}
+
+// callWith is call for a fault that the hook has been asked for already.
+func (s *Store) callWith(ctx context.Context, fault Fault, op Op, key string, apply func(*db) error) error {
 	if fault.Late != nil {
 		go func() { // until the test closes the channel, as it must
 			<-fault.Late

@@ -140,6 +140,26 @@ func TestStore_Hook(t *testing.T) {
 	})
 }
 
+// A member that is behind answers Local lists from the past, and no others.
+func TestStore_StaleList(t *testing.T) {
+	a, ctx := memory.New(), t.Context()
+	b := a.Sub("")
+	var stale store.Listing
+	for _, key := range []string{"q/x", "q/y"} {
+		stale, _ = b.List(ctx, "q", store.Local)
+		if _, err := b.Create(ctx, key, "", 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.SetHook(func(memory.Op, string) memory.Fault { return memory.Fault{Stale: &stale} })
+	for c, want := range map[store.Consistency]int{store.Local: 1, store.Linearizable: 2} {
+		l, err := a.List(ctx, "q", c)
+		if err != nil || len(l.Entries) != want || l.Revision != store.Revision(want) {
+			t.Errorf("List(%v) = %+v, %v, want that of revision %d", c, l, err, want)
+		}
+	}
+}
+
 func TestStore_HookCutsWaitingWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := memory.New()
