@@ -23,21 +23,44 @@ type site struct {
 	hosts []*drive.Host
 	links [][]*drive.Link // of a host to a member
 	http  *http.Client
-	kind  kind
+	kind  *kind
+	last  int // host that was split off
 }
 
-// A kind of storm.
-type kind int
+// A kind of storm: what goes wrong in it, for whom, and what may be lost.
+type kind struct {
+	name                  string
+	locks, clients, dying int // clients per lock; see [crowd.Crowd]
+	ttl                   int // seconds, the shortest of those who release their lock
 
-const (
-	mixed kind = iota
-	brief      // troubles last too short for a place or a lock to get lost
-	far        // one host after the other is far from etcd
-	split      // most are that it reaches a member only that knows old news
+	// gentle says that nothing keeps a process out of touch for so long that a
+	// place is lost, nor for a whole ttl.
+	gentle bool
+}
+
+var (
+	mixed = &kind{name: "mixed", locks: 3, clients: 20, dying: 8, ttl: 2}
+
+	// In brief storms no trouble is longer than briefly: two of them, one after
+	// the other, are less than the TTL of a lock and that of a session.
+	brief = &kind{name: "brief", locks: 3, clients: 20, dying: 8, ttl: 5, gentle: true}
+
+	// In far storms one host after the other is far from etcd. Only a lock that
+	// nobody releases shows when its TTL ends, and what goes through such a host
+	// takes long: so there are many.
+	far = &kind{name: "far", locks: 12, clients: 5, dying: 30, ttl: 2}
+
+	// In split storms one host after the other reaches nothing but a member that
+	// knows old news only. What waits on a host is cleared away when its session
+	// has been missing for as long as it lives, which makes 16 s.
+	split = &kind{name: "split", locks: 3, clients: 20, dying: 8, ttl: 15, gentle: true}
 )
 
+// briefly is how long a trouble lasts at most in a brief storm.
+const briefly = 1200 * time.Millisecond
+
 // kinds are what storms are, one after the other.
-var kinds = []kind{mixed, brief, far, brief, split, brief}
+var kinds = []*kind{mixed, brief, far, brief, split, brief}
 
 // newSite starts a cluster of members and hosts on it.
 func newSite(t testing.TB, p drive.Programs, members, hosts int) *site {
@@ -88,6 +111,7 @@ func (s *site) choose(rnd *rand.Rand) trouble {
 	short := between(rnd, 100*time.Millisecond, 3*time.Second)
 	long := between(rnd, 500*time.Millisecond, 12*time.Second)
 	delay := between(rnd, 20*time.Millisecond, 1500*time.Millisecond)
+	lag := min(long/4, time.Second)
 	which := rnd.IntN(20)
 	part := rnd.Float64()
 	switch {
@@ -97,9 +121,12 @@ func (s *site) choose(rnd *rand.Rand) trouble {
 		// So far that it makes a difference at which end a TTL is counted, and
 		// not so far that calls of etcd, which have a second, come to nothing.
 		which, long, delay = 13, max(long, 4*time.Second), 350*time.Millisecond+delay/15
-	case s.kind == split && which < 13:
+	case s.kind == split:
+		// Another host each time, so that the last one is heard of.
+		s.last = (s.last + 1 + host%(len(s.hosts)-1)) % len(s.hosts)
+		which, host, h, lag = 15, s.last, s.hosts[s.last], between(rnd, time.Second, 2*time.Second)
 		// So long that the watches are given up and lines are read anew.
-		which, long = 15, max(long, 5*time.Second)
+		long = lag + 5500*time.Millisecond
 	}
 	switch which {
 	case 0, 1, 17:
@@ -162,7 +189,7 @@ func (s *site) choose(rnd *rand.Rand) trouble {
 	case 15: // the split that leaves a host with the part that knows old news only
 		return trouble{fmt.Sprintf("host %d and member %d cut off from the others", host, member), long, true, func() func() {
 			s.etcd.Isolate(m)
-			<-time.After(min(long/4, time.Second)) // what happens until then the host hears from the others
+			<-time.After(lag) // what happens until then the host hears from the others
 			var others []*drive.Link
 			for i, l := range s.links[host] {
 				if (host+i)%len(s.etcd.Members) != member {
@@ -231,15 +258,6 @@ type record struct {
 	spans [][2]time.Time
 }
 
-// briefly is how long a trouble lasts at most in a brief storm, and how long a
-// process may be out of touch with etcd, or etcd with itself, without losing
-// anything: two of them one after the other are less than [briefTTL], and the
-// TTL of a session.
-const (
-	briefly  = 1200 * time.Millisecond
-	briefTTL = 5 // seconds
-)
-
 func (r *record) add(from, to time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -303,7 +321,7 @@ func (s *site) storm(ctx context.Context, rnd *rand.Rand, r *record, over time.T
 		}
 		s.t.Logf("%s for %v", next.what, next.time.Round(time.Millisecond))
 		begun := time.Now()
-		if next.deaf && s.kind != brief {
+		if next.deaf && !s.kind.gentle {
 			r.add(begun, begun.Add(next.time))
 		}
 		now = append(now, ongoing{next, begun, next.begin()})

@@ -49,25 +49,17 @@ func (s *soak) round(n int) []string {
 	t := s.site.t
 	rnd := rand.New(rand.NewPCG(s.seed, uint64(n)))
 	var lost record
-	s.site.kind = kinds[n%len(kinds)]
-	locks, clients, dying := 3, 20, 8
-	if s.site.kind == far {
-		// Only a lock that nobody releases shows when its TTL ends, and what
-		// goes through a host that is far takes long: so there are many.
-		locks, clients, dying = 12, 5, 30
-	}
-	ttl := 2
-	if s.site.kind == brief {
-		ttl = briefTTL
-	}
+	k := kinds[n%len(kinds)]
+	s.site.kind, s.site.last = k, 0
+	t.Logf("round %d: %s", n, k.name)
 	var crowds []*crowd.Crowd
 	ctx, cancel := context.WithTimeout(t.Context(), stormTime+calmTime)
 	defer cancel()
-	for i := range locks {
+	for i := range k.locks {
 		crowds = append(crowds, &crowd.Crowd{
 			OnProblem: cancel, // what comes after it tells nothing new
-			HTTP:      s.site.http, Hosts: s.site.urls(), Lock: fmt.Sprintf("soak%d-%d", n, i), Clients: clients, Time: stormTime,
-			Seed: rnd.Uint64(), Trouble: true, Dying: dying, TTL: ttl, MayLose: lost.mayLose, History: lossy(),
+			HTTP:      s.site.http, Hosts: s.site.urls(), Lock: fmt.Sprintf("soak%d-%d", n, i), Clients: k.clients, Time: stormTime,
+			Seed: rnd.Uint64(), Trouble: true, Dying: k.dying, TTL: k.ttl, MayLose: lost.mayLose, History: lossy(),
 		})
 	}
 	var running sync.WaitGroup
