@@ -51,7 +51,7 @@ func (s *soak) round(n int) []string {
 	var lost record
 	k := kinds[n%len(kinds)]
 	s.site.kind, s.site.last = k, 0
-	t.Logf("round %d: %s", n, k.name)
+	t.Logf("round %d, %s; to repeat it: make soak SEED=%d ROUND=%d DURATION=1s", n, k.name, s.seed, n)
 	var crowds []*crowd.Crowd
 	ctx, cancel := context.WithTimeout(t.Context(), stormTime+calmTime)
 	defer cancel()
@@ -127,7 +127,6 @@ func TestSoak(t *testing.T) {
 	begun := time.Now()
 	n := first
 	for ; n < first+rounds && (until.IsZero() || time.Now().Before(until)); n++ {
-		t.Logf("round %d; to repeat it: make soak SEED=%d ROUND=%d DURATION=1s", n, seed, n)
 		for _, problem := range s.round(n) {
 			t.Errorf("round %d: %s", n, problem)
 		}

@@ -2,7 +2,7 @@ package queue
 
 import (
 	"context"
-	"slices"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,54 +13,54 @@ import (
 	"github.com/etcd-modules/modhost/sdk/store/memory"
 )
 
-// Writes that are under way, our own or another process's, meet a grant or a
-// new request: here is what each of them may find, and must not spoil.
-
-// onceOn is on for the first such call only.
-func onceOn(op memory.Op, prefix string, f memory.Fault) memory.Hook {
-	var n atomic.Int32
-	return func(o memory.Op, key string) memory.Fault {
-		if o == op && strings.HasPrefix(key, prefix) && n.Add(1) == 1 {
-			return f
+// Of two entries created held at the same moment the later one does not hold
+// the lock, and a renewal must not say so.
+func TestQueue_RenewalOfARacingCreate(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		p, pview := b.process("p")
+		q, qview := b.process("q")
+		gate := make(chan struct{})
+		hook := on(memory.OpCreate, "q", memory.Fault{Pause: gate})
+		pview.SetHook(hook)
+		qview.SetHook(hook)
+		one := b.acquire(p, b.request("a", "x", Forever))
+		two := b.acquire(q, b.request("a", "y", Forever))
+		slow := make(chan struct{})
+		look := on(memory.OpList, "q", memory.Fault{Pause: slow})
+		qview.SetHook(look) // q does not learn that p was earlier
+		pview.SetHook(look)
+		close(gate)
+		synctest.Wait()
+		line := b.entries("a")
+		if len(line) != 2 || line[1].rec.State != held {
+			t.Fatalf("line %+v, want two held", line)
 		}
-		return memory.Fault{}
-	}
-}
-
-// race has q create the entry of r held, although p was granted the lock a
-// moment before. The hook is what q's view has from then on.
-func (b *bench) race(p, q *Queue, view *memory.Store, r Request, hook memory.Hook) (first *Grant, second *call) {
-	b.t.Helper()
-	gate := make(chan struct{})
-	view.SetHook(on(memory.OpCreate, "q", memory.Fault{Pause: gate}))
-	second = b.acquire(q, r)
-	first = b.acquire(p, hourly(b.request(r.Name, "", Forever))).granted()
-	view.SetHook(hook)
-	close(gate)
-	synctest.Wait()
-	return first, second
-}
-
-// stands fails the test unless g holds lock a, and its entry stays for as long
-// as whoever was told of g relies on it.
-func (b *bench) stands(g *Grant) {
-	b.t.Helper()
-	line := b.entries("a")
-	if len(line) == 0 {
-		b.t.Fatalf("nothing in the line, want index %d held", g.Index)
-	}
-	if first := line[0]; first.entry.Created != g.Index || first.rec.State != held || first.entry.TTL < g.left() {
-		b.t.Fatalf("first in the line is %+v, want index %d held for %v", first, g.Index, g.left())
-	}
-}
-
-// put has an entry wait in a line that names those sessions, without a request.
-func (b *bench) put(name, value string, sessions ...string) {
-	b.t.Helper()
-	r := record{Value: value}.with(waiting, time.Minute, sessions)
-	if _, err := b.db.Create(context.Background(), lineDir(name)+"/"+entryID(value, ""), r.encode(), 0); err != nil {
-		b.t.Fatal(err)
-	}
+		other, _ := b.process("other")
+		for _, target := range []Target{{Value: line[1].rec.Value}, {Index: line[1].entry.Created}} {
+			if g, err := other.Renew(context.Background(), "a", target, time.Minute); g != nil || !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("Renew(%v) = %+v, %v, with index %d ahead", target, g, err, line[0].entry.Created)
+			}
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if g, err := other.Renew(context.Background(), "a", Target{Index: line[1].entry.Created}, 5*time.Second); g != nil || err != nil {
+				t.Errorf("Renew = %+v, %v, want it to find a waiter", g, err)
+			}
+		}()
+		synctest.Wait()
+		pview.SetHook(nil)
+		qview.SetHook(nil)
+		close(slow)
+		<-done
+		if line[0].rec.Value != "x" {
+			one, two = two, one
+		}
+		b.release(p, "a", one.granted())
+		if got := two.granted().TTL; got != 5*time.Second {
+			t.Errorf("granted with TTL %v, want the renewed 5s", got)
+		}
+	})
 }
 
 // A grant is relied on from the write on that made the entry what it is. One
@@ -172,7 +172,7 @@ func TestQueue_OldViewUndoesNoGrant(t *testing.T) {
 				p, _ := b.process("p")
 				q, view := b.process("q")
 				r, _ := b.process("r")
-				first := b.acquire(p, b.request("a", "", Forever)).granted()
+				first := b.holder(p)
 				c := b.acquire(r, hourly(b.request("a", "x", Forever)))
 				behind := b.acquire(q, b.request("a", "", Forever))
 				deaf := make(chan struct{})
@@ -274,7 +274,7 @@ func TestQueue_LostReplyOfWhatWasRenewed(t *testing.T) {
 				lose := onceOn(op, "q", memory.Fault{Lose: store.ErrUnavailable})
 				var c *call
 				if op == memory.OpSwap {
-					first := b.acquire(p, b.request("a", "", Forever)).granted()
+					first := b.holder(p)
 					c = b.acquire(q, x)
 					view.SetHook(lose)
 					b.release(p, "a", first)
@@ -317,7 +317,7 @@ func TestQueue_RemovalMeetsARequest(t *testing.T) {
 			inBubble(t, func(b *bench) {
 				p, _ := b.process("p")
 				q, view := b.process("q")
-				first := b.acquire(p, b.request("a", "", Forever)).granted()
+				first := b.holder(p)
 				leave(b, q, view)
 				slow := make(chan struct{})
 				var removals atomic.Int32
@@ -376,282 +376,6 @@ func TestQueue_LateDeleteMeetsARequest(t *testing.T) {
 					close(arrives)
 					synctest.Wait()
 					b.stands(g)
-				}
-			})
-		})
-	}
-}
-
-// The write that obtains the lock is repeated, and the first copy takes effect
-// when its client has hung up, just before the entry is removed. It is
-// recognised, whoever has written the entry before: nobody must hold the lock
-// by it.
-func TestQueue_LateHoldIsTakenBack(t *testing.T) {
-	for _, before := range []string{"written here", "renewed elsewhere"} {
-		t.Run(before, func(t *testing.T) {
-			inBubble(t, func(b *bench) {
-				p, _ := b.process("p")
-				q, view := b.process("q")
-				first := b.acquire(p, b.request("a", "", Forever)).granted()
-				c := b.acquire(q, hourly(b.request("a", "x", Forever)))
-				if before == "renewed elsewhere" {
-					if _, err := p.Renew(context.Background(), "a", Target{Value: "x"}, time.Hour); err != nil {
-						t.Fatal(err)
-					}
-				}
-				arrives, remove := make(chan struct{}), make(chan struct{})
-				hold := onceOn(memory.OpSwap, "q", memory.Fault{Late: arrives})
-				view.SetHook(func(op memory.Op, key string) memory.Fault {
-					f := hold(op, key)
-					switch {
-					case !strings.HasPrefix(key, "q"):
-					case op == memory.OpSwap && f.Late == nil:
-						f.Refuse = store.ErrUnavailable
-					case op == memory.OpDelete:
-						f.Pause = remove
-					}
-					return f
-				})
-				b.release(p, "a", first)
-				time.Sleep(time.Second)
-				c.cancel()
-				c.failed(context.Canceled)
-				time.Sleep(time.Second) // it was read, and still waits
-				close(arrives)
-				synctest.Wait()
-				close(remove)
-				synctest.Wait()
-				if got := b.entries("a"); len(got) != 0 {
-					t.Errorf("left in the line: %+v", got)
-				}
-			})
-		})
-	}
-}
-
-// Of two creates whose outcome is unknown the first one takes effect, which was
-// given up for the second. Who is granted the lock with it keeps it, although
-// what was given up is removed when it comes.
-func TestQueue_GrantByACreateThatWasGivenUp(t *testing.T) {
-	inBubble(t, func(b *bench) {
-		q, view := b.process("q")
-		first, second := make(chan struct{}), make(chan struct{})
-		late(view, first)
-		b.acquire(q, b.request("a", "x", Forever)).failed(store.ErrUnavailable)
-		again := b.acquire(q, b.request("a", "x", Forever)) // before the place is cleared away
-		late(view, second)
-		time.Sleep(firstPause + firstPause/2)
-		again.failed(store.ErrUnavailable)
-		close(first)
-		c := b.acquire(q, b.request("a", "x", Forever))
-		time.Sleep(time.Second)
-		g := c.granted()
-		close(second)
-		time.Sleep(2 * lateFirst)
-		b.stands(g)
-	})
-}
-
-// The same value comes again after a create that was given up, and is granted the
-// lock with it. If that one can't be told either, nobody holds it.
-func TestQueue_GrantByALateCreateIsTakenBack(t *testing.T) {
-	for name, untold := range map[string]func(b *bench, q *Queue, view *memory.Store, x Request){
-		"undelivered": func(b *bench, q *Queue, _ *memory.Store, x Request) {
-			b.acquire(q, x).granted().Delivered(context.Canceled)
-		},
-		"lost reply": func(b *bench, q *Queue, view *memory.Store, x Request) {
-			view.SetHook(onceOn(memory.OpSwap, "q", memory.Fault{Lose: store.ErrUnavailable}))
-			b.acquire(q, x).failed(store.ErrUnavailable)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(b *bench) {
-				q, view := b.process("q")
-				x, arrives := hourly(b.request("a", "x", Forever)), make(chan struct{})
-				late(view, arrives)
-				b.acquire(q, x).failed(store.ErrUnavailable)
-				time.Sleep(lateFirst / 2)
-				close(arrives)
-				synctest.Wait()
-				untold(b, q, view, x)
-				time.Sleep(2 * lateFirst)
-				if got := b.entries("a"); len(got) != 0 {
-					t.Errorf("left in the line: %+v", got)
-				}
-			})
-		})
-	}
-}
-
-// A request that joins another process's entry is told of an outage, and the
-// write by which it joined is late. When the other process dies, the entry must
-// not be kept for its sake.
-func TestQueue_LateJoinKeepsNoEntry(t *testing.T) {
-	inBubble(t, func(b *bench) {
-		p, _ := b.process("p")
-		q, qview := b.process("q")
-		r, rview := b.process("r")
-		first := b.acquire(p, hourly(b.request("a", "", Forever))).granted()
-		b.acquire(p, hourly(b.request("b", "", Forever))).granted()
-		b.acquire(q, b.request("b", "", Forever)).waiting() // q's session stays
-		b.acquire(r, b.request("a", "x", Forever)).waiting()
-		arrives := make(chan struct{})
-		qview.SetHook(onceOn(memory.OpSwap, "q", memory.Fault{Late: arrives}))
-		b.acquire(q, b.request("a", "x", Forever)).failed(store.ErrUnavailable)
-		time.Sleep(time.Second)
-		close(arrives)
-		synctest.Wait()
-		if got := b.entries("a")[1].rec.Sessions; slices.Contains(got, "q") {
-			t.Errorf("the entry names %v, want it not to name q", got)
-		}
-		b.crash(r, rview)
-		b.release(p, "a", first)
-		behind := b.acquire(p, b.request("a", "", Forever))
-		time.Sleep(3 * sessionTTL)
-		behind.granted()
-	})
-}
-
-// Who takes over an entry that came late and names this process waits on it for
-// good: that its session has gone meanwhile costs it nothing.
-func TestQueue_LateEntryOutlivesTheSession(t *testing.T) {
-	inBubble(t, func(b *bench) {
-		p, _ := b.process("p")
-		q, view := b.process("q")
-		b.acquire(p, hourly(b.request("a", "", Forever))).granted()
-		b.acquire(p, b.request("a", "", Forever)).waiting() // p judges
-		arrives := make(chan struct{})
-		late(view, arrives)
-		b.acquire(q, b.request("a", "x", Forever)).failed(store.ErrUnavailable)
-		time.Sleep(2 * sessionIdle)
-		close(arrives)
-		synctest.Wait()
-		place := b.entries("a")[2].entry.Created
-		c := b.acquire(q, b.request("a", "x", Forever))
-		time.Sleep(3 * sessionTTL)
-		c.waiting()
-		if got := b.entries("a")[2].entry.Created; got != place {
-			t.Errorf("waits with index %d, want the place that it found, %d", got, place)
-		}
-	})
-}
-
-// A create that was given up takes effect behind a holder. The same value comes
-// again and keeps that place for as long as it waits, although the entry was
-// created to be held.
-func TestQueue_LateCreateBehindAHolder(t *testing.T) {
-	inBubble(t, func(b *bench) {
-		p, _ := b.process("p")
-		q, view := b.process("q")
-		x := b.request("a", "x", Forever)
-		arrives := make(chan struct{})
-		late(view, arrives)
-		b.acquire(q, x).failed(store.ErrUnavailable)
-		time.Sleep(time.Second)
-		first := b.acquire(p, hourly(b.request("a", "", Forever))).granted()
-		close(arrives)
-		synctest.Wait()
-		place := b.entries("a")[1].entry.Created
-		c := b.acquire(q, x)
-		time.Sleep(2 * x.TTL)
-		b.release(p, "a", first)
-		if got := c.granted().Index; got != place {
-			t.Errorf("index %d, want the place that it found, %d", got, place)
-		}
-	})
-}
-
-// Clients of two processes share a value, and all of them hang up at the moment
-// of the grant. Each process leaves it to the other; the lock is free soon.
-func TestQueue_SharersHangUpAtTheGrant(t *testing.T) {
-	for name, told := range map[string]bool{"before its answer": false, "before it reached them": true} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(b *bench) {
-				p, _ := b.process("p")
-				q, qview := b.process("q")
-				r, rview := b.process("r")
-				first := b.acquire(p, hourly(b.request("a", "", Forever))).granted()
-				one := b.acquire(q, hourly(b.request("a", "x", Forever)))
-				two := b.acquire(r, hourly(b.request("a", "x", Forever)))
-				slow, deaf := make(chan struct{}), make(chan struct{})
-				if !told {
-					qview.SetHook(on(memory.OpSwap, "q", memory.Fault{Hold: slow}))
-				}
-				rview.SetHook(on(memory.OpWatch, "q", memory.Fault{Pause: deaf}))
-				b.release(p, "a", first)
-				if told {
-					one.granted().Delivered(context.Canceled)
-				} else {
-					one.cancel()
-					one.failed(context.Canceled)
-				}
-				two.cancel()
-				two.failed(context.Canceled)
-				close(slow)
-				close(deaf)
-				time.Sleep(2 * suspectEvery)
-				for _, it := range b.entries("a") {
-					t.Errorf("left in the line, held by nobody: %s, TTL %v", it.rec.State, it.entry.TTL)
-				}
-			})
-		})
-	}
-}
-
-// The same, but the other process's client stays: the lock is its.
-func TestQueue_SharerStaysAtTheGrant(t *testing.T) {
-	inBubble(t, func(b *bench) {
-		p, _ := b.process("p")
-		q, _ := b.process("q")
-		r, rview := b.process("r")
-		first := b.acquire(p, hourly(b.request("a", "", Forever))).granted()
-		one := b.acquire(q, hourly(b.request("a", "x", Forever)))
-		two := b.acquire(r, hourly(b.request("a", "x", Forever)))
-		deaf := make(chan struct{})
-		rview.SetHook(on(memory.OpWatch, "q", memory.Fault{Pause: deaf}))
-		b.release(p, "a", first)
-		g := one.granted()
-		g.Delivered(context.Canceled)
-		synctest.Wait()
-		rview.SetHook(nil)
-		close(deaf)
-		other := two.granted()
-		other.Delivered(nil)
-		if other.Index != g.Index {
-			t.Errorf("index %d, want that of the place, %d", other.Index, g.Index)
-		}
-		b.stands(other)
-	})
-}
-
-// That a grant reached nobody is known only after a while. The other process that
-// shares it has left meanwhile, or is dead: the lock is free soon all the same.
-func TestQueue_SharedGrantComesBackToNobody(t *testing.T) {
-	for _, other := range []string{"has left", "is dead"} {
-		t.Run(other, func(t *testing.T) {
-			inBubble(t, func(b *bench) {
-				p, _ := b.process("p")
-				q, qview := b.process("q")
-				r, rview := b.process("r")
-				first := b.acquire(p, hourly(b.request("a", "", Forever))).granted()
-				one := b.acquire(q, hourly(b.request("a", "x", Forever)))
-				two := b.acquire(r, hourly(b.request("a", "x", Forever)))
-				if other == "is dead" {
-					b.crash(r, rview)
-					time.Sleep(3 * sessionTTL) // what it left was looked through
-				} else {
-					rview.SetHook(on(memory.OpWatch, "q", memory.Fault{Pause: after(beat)}))
-				}
-				b.release(p, "a", first)
-				g := one.granted()
-				two.cancel()
-				<-two.done
-				time.Sleep(backWithin / 2)
-				qview.SetHook(on(memory.OpSwap, "q", memory.Fault{Pause: after(beat)})) // who looks at once finds nothing
-				g.Delivered(context.Canceled)
-				time.Sleep(2 * sessionTTL)
-				if got := b.entries("a"); len(got) != 0 {
-					t.Errorf("left in the line: %+v", got)
 				}
 			})
 		})
