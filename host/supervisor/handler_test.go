@@ -18,6 +18,8 @@ func post(body string) *http.Request {
 	return httptest.NewRequest("POST", "/mod/mod/x", strings.NewReader(body))
 }
 
+// Stories in a bubble sleep on its clock, which takes no time.
+
 func TestHandler_NewRequestsAreHeldTwoSeconds(t *testing.T) {
 	inBubble(t, &memory{startTakes: 5 * time.Second, serve: hello}, nil, func(t *testing.T, s *Supervisor) {
 		early := begin(s, post(""))

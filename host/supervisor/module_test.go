@@ -7,6 +7,8 @@ import (
 	"time"
 )
 
+// Stories in a bubble sleep on its clock, which takes no time.
+
 func TestModule_MutePluginIsReplaced(t *testing.T) {
 	m := &memory{serve: hello}
 	inBubble(t, m, nil, func(t *testing.T, s *Supervisor) {

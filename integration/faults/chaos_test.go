@@ -24,7 +24,7 @@ type site struct {
 	links [][]*drive.Link // of a host to a member
 	http  *http.Client
 	kind  *kind
-	last  int // host that was split off
+	last  int // host that was split off last
 }
 
 // A kind of storm: what goes wrong in it, for whom, and what may be lost.
@@ -111,22 +111,21 @@ func (s *site) choose(rnd *rand.Rand) trouble {
 	short := between(rnd, 100*time.Millisecond, 3*time.Second)
 	long := between(rnd, 500*time.Millisecond, 12*time.Second)
 	delay := between(rnd, 20*time.Millisecond, 1500*time.Millisecond)
-	lag := min(long/4, time.Second)
 	which := rnd.IntN(20)
 	part := rnd.Float64()
-	switch {
-	case s.kind == brief:
+	switch s.kind {
+	case brief:
 		short, long, delay = min(short, briefly), min(long, briefly), min(delay, 200*time.Millisecond)
-	case s.kind == far:
+	case far:
 		// So far that it makes a difference at which end a TTL is counted, and
 		// not so far that calls of etcd, which have a second, come to nothing.
-		which, long, delay = 13, max(long, 4*time.Second), 350*time.Millisecond+delay/15
-	case s.kind == split:
+		return s.distant(host, max(long, 4*time.Second), 350*time.Millisecond+delay/15)
+	case split:
 		// Another host each time, so that the last one is heard of.
-		s.last = (s.last + 1 + host%(len(s.hosts)-1)) % len(s.hosts)
-		which, host, h, lag = 15, s.last, s.hosts[s.last], between(rnd, time.Second, 2*time.Second)
+		s.last = (s.last + 1 + rnd.IntN(len(s.hosts)-1)) % len(s.hosts)
+		lag := between(rnd, time.Second, 2*time.Second)
 		// So long that the watches are given up and lines are read anew.
-		long = lag + 5500*time.Millisecond
+		return s.splitOff(s.last, member, lag, lag+5500*time.Millisecond)
 	}
 	switch which {
 	case 0, 1, 17:
@@ -181,35 +180,46 @@ func (s *site) choose(rnd *rand.Rand) trouble {
 	case 12:
 		return s.onLinks(fmt.Sprintf("host %d cut off from etcd", host), long, true, host, drive.Trouble{Cut: true})
 	case 13, 18:
-		return s.onLinks(fmt.Sprintf("host %d far from etcd", host), long, true, host,
-			drive.Trouble{Delay: delay})
+		return s.distant(host, long, delay)
 	case 14:
 		return s.onLinks(fmt.Sprintf("host %d loses pieces of what it says to etcd, and of the replies", host), long, true, host,
 			drive.Trouble{Lossy: 0.02 + part/10})
-	case 15: // the split that leaves a host with the part that knows old news only
-		return trouble{fmt.Sprintf("host %d and member %d cut off from the others", host, member), long, true, func() func() {
-			s.etcd.Isolate(m)
-			<-time.After(lag) // what happens until then the host hears from the others
-			var others []*drive.Link
-			for i, l := range s.links[host] {
-				if (host+i)%len(s.etcd.Members) != member {
-					l.Set(drive.Trouble{Refuse: true})
-					others = append(others, l)
-				}
-			}
-			return func() {
-				s.etcd.Heal()
-				for _, l := range others {
-					l.Set(drive.Trouble{})
-				}
-			}
-		}}
+	case 15:
+		return s.splitOff(host, member, min(long/4, time.Second), long)
 	default:
 		return trouble{"history overrun", short, false, func() func() {
 			s.overrun(1200)
 			return func() {}
 		}}
 	}
+}
+
+// distant makes every piece between a host and etcd take delay longer.
+func (s *site) distant(host int, long, delay time.Duration) trouble {
+	return s.onLinks(fmt.Sprintf("host %d far from etcd", host), long, true, host, drive.Trouble{Delay: delay})
+}
+
+// splitOff cuts a member off from the others and, when the host has heard from
+// them for lag, leaves the host with that one, which knows old news only.
+func (s *site) splitOff(host, member int, lag, long time.Duration) trouble {
+	what := fmt.Sprintf("host %d and member %d cut off from the others", host, member)
+	return trouble{what, long, true, func() func() {
+		s.etcd.Isolate(s.etcd.Members[member])
+		<-time.After(lag)
+		var others []*drive.Link
+		for i, l := range s.links[host] {
+			if (host+i)%len(s.etcd.Members) != member {
+				l.Set(drive.Trouble{Refuse: true})
+				others = append(others, l)
+			}
+		}
+		return func() {
+			s.etcd.Heal()
+			for _, l := range others {
+				l.Set(drive.Trouble{})
+			}
+		}
+	}}
 }
 
 func (s *site) onLinks(what string, long time.Duration, deaf bool, host int, tr drive.Trouble) trouble {
