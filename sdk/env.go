@@ -17,7 +17,9 @@ type Env struct {
 	// Store is the module's view of etcd, confined to its own prefix.
 	Store store.Store
 
-	// Logger writes to the host's log under the module's name.
+	// Logger writes to the host's log under the module's name. So does what is
+	// printed to os.Stdout and os.Stderr, but what is printed just before the
+	// process ends in order may get lost on its way; what is logged is not.
 	Logger hclog.Logger
 
 	// Name is the label of the module's block in the config.

@@ -230,7 +230,7 @@ func TestSupervisor_ReplaceLosesNothing(t *testing.T) {
 		t.Errorf("status = %+v", s)
 	}
 	// What it has printed may be read after its end was seen.
-	h.until("old process closed in order", func() bool { return slices.Contains(h.Logs("mod"), "closed in order") })
+	h.until("old process closed in order", func() bool { return strings.Contains(strings.Join(h.Logs("mod"), "\n"), `"closed in order"`) })
 }
 
 func TestSupervisor_FailedReplacementKeepsTheOld(t *testing.T) {

@@ -56,7 +56,7 @@ func main() {
 		}
 	}
 	logger := hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, JSONFormat: true, Output: os.Stderr})
-	m := &module{mode: mode, drained: make(chan struct{})}
+	m := &module{mode: mode, logger: logger, drained: make(chan struct{})}
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: wire.Handshake(),
 		Plugins:         wire.PluginSet(wire.NewServer(m, logger)),
@@ -75,6 +75,7 @@ func killed() {
 
 type module struct {
 	mode    string
+	logger  hclog.Logger
 	request *wirepb.ConfigureRequest
 	reason  wire.DrainReason
 	waiting atomic.Int32 // requests to /wait that are marked
@@ -109,7 +110,9 @@ func (m *module) Drain(reason wire.DrainReason, _ time.Duration) {
 }
 
 func (m *module) Close(context.Context) error {
-	fmt.Println("closed in order")
+	// In the log, which is whole to the end: what is only printed is passed on
+	// by go-plugin and may get lost with its connection.
+	m.logger.Info("closed in order")
 	return nil
 }
 
