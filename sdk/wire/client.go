@@ -127,9 +127,14 @@ func (q *Request) receive(a *attempt) error {
 	for {
 		m, err := a.stream.Recv()
 		if err != nil {
+			left := q.r.Context().Err() != nil
 			switch {
 			case handover:
 				return ErrHandover
+			case left && q.answered:
+				// It was its leaving that ended the stream, maybe between the
+				// whole answer and its flush, which has failed then.
+				q.mute()
 			case q.answered && q.left == 0 && q.broken == nil:
 				// The client has all that was announced, and may have sent the
 				// next request on its connection: that must not be broken off.
@@ -280,9 +285,14 @@ func (q *Request) flush(a *attempt, seq uint64) error {
 	a.send(&wirepb.ServeRequest{Frame: &wirepb.ServeRequest_Flushed{Flushed: result}}) //nolint:errcheck // Recv knows why
 	if err != nil {
 		q.broken = fmt.Errorf("flush to client: %w: %w", context.Canceled, err)
-		q.control.SetWriteDeadline(time.Unix(1, 0)) //nolint:errcheck // net/http sends what it holds when it closes a connection
+		q.mute()
 	}
 	return nil
+}
+
+// mute keeps net/http from sending what it holds when it closes the connection.
+func (q *Request) mute() {
+	q.control.SetWriteDeadline(time.Unix(1, 0)) //nolint:errcheck // then it can't send either
 }
 
 // trailers passes trailers on. The flush makes net/http choose an encoding

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -430,6 +431,37 @@ func TestServe_NothingGoesOutAfterAFailedFlush(t *testing.T) {
 		}
 		if err := <-result; err == nil || w.Flushed {
 			t.Errorf("Flush = %v, flushed %v", err, w.Flushed)
+		}
+	})
+}
+
+// The same when the host has all of the answer and not yet the flush: it is the
+// client's leaving that keeps the flush from coming.
+func TestServe_NothingGoesOutWhenTheFlushDoesNotCome(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		result := make(chan error, 1)
+		h := newHost(t, func(w http.ResponseWriter, r *http.Request) {
+			const length = 64 << 10 // more than is held back for a flush
+			w.Header().Set("Content-Length", strconv.Itoa(length))
+			io.WriteString(w, strings.Repeat("x", length))
+			<-r.Context().Done()
+			result <- http.NewResponseController(w).Flush()
+		})
+		ctx, leave := context.WithCancel(t.Context())
+		q := wire.NewRequest(httptest.NewRecorder(), mustRequest(t).WithContext(ctx), "id", "/", time.Now())
+		defer q.Close()
+		served := make(chan error, 1)
+		go func() { served <- h.processes[0].client.Serve(q) }()
+		synctest.Wait()
+		if !q.Answered() {
+			t.Fatal("the answer has not come")
+		}
+		leave()
+		if err := <-result; err == nil {
+			t.Error("Flush = nil, though the client had left")
+		}
+		if err := <-served; !errors.Is(err, context.Canceled) {
+			t.Errorf("Serve = %v, want context.Canceled", err)
 		}
 	})
 }
