@@ -42,7 +42,7 @@ type Env struct {
 
 	mu        sync.Mutex
 	draining  chan struct{} // made when first asked for
-	reason    DrainReason   // 0 until drain
+	drained   wire.Drain    // Reason is 0 until drain
 	resumable []string      // methods
 }
 
@@ -85,7 +85,15 @@ func (e *Env) Draining() <-chan struct{} {
 func (e *Env) DrainReason() DrainReason {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.reason
+	return e.drained.Reason
+}
+
+// DrainCause says for people why the module is drained, such as: module "lock"
+// was disabled. It is what clients should be told; empty before.
+func (e *Env) DrainCause() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.drained.Why
 }
 
 // channel makes the channel of Draining. The caller holds mu.
@@ -96,11 +104,11 @@ func (e *Env) channel() chan struct{} {
 	return e.draining
 }
 
-func (e *Env) drain(reason DrainReason) {
+func (e *Env) drain(d wire.Drain) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.reason == 0 {
+	if e.drained.Reason == 0 {
 		close(e.channel())
 	}
-	e.reason = reason
+	e.drained = d
 }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -47,7 +46,7 @@ type program[C any] struct {
 	mu      sync.RWMutex // guards what follows
 	handler http.Handler // nil until configured
 	env     *Env
-	drained DrainReason // a drain that came before the module was there
+	drained wire.Drain // a drain that came before the module was there
 }
 
 var _ wire.Plugin = (*program[struct{}])(nil)
@@ -82,9 +81,7 @@ func (p *program[C]) start(cfg C, req *wirepb.ConfigureRequest) error {
 	if p.handler != nil {
 		return errors.New("configured twice")
 	}
-	if level := hclog.LevelFromString(req.GetLogLevel()); level != hclog.NoLevel {
-		p.options.Logger.SetLevel(level)
-	}
+	p.SetLogLevel(req.GetLogLevel())
 	s, err := p.options.OpenStore(req.GetStore())
 	if err != nil {
 		return err
@@ -100,7 +97,7 @@ func (p *program[C]) start(cfg C, req *wirepb.ConfigureRequest) error {
 	for _, e := range req.GetEnded() {
 		env.Ended = append(env.Ended, e.GetProcessId())
 	}
-	if p.drained != 0 {
+	if p.drained.Reason != 0 {
 		env.drain(p.drained)
 	}
 	h, err := p.call(cfg, env)
@@ -136,14 +133,22 @@ func (p *program[C]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.ServeHTTP(w, r)
 }
 
-func (p *program[C]) Drain(reason DrainReason, _ time.Duration) {
+func (p *program[C]) Drain(d wire.Drain) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.drained = reason
+	p.drained = d
 	if p.env != nil {
-		p.env.drain(reason)
+		p.env.drain(d)
 	}
 }
+
+func (p *program[C]) SetLogLevel(level string) {
+	if l := hclog.LevelFromString(level); l != hclog.NoLevel {
+		p.options.Logger.SetLevel(l)
+	}
+}
+
+func (p *program[C]) Metrics(context.Context) ([]byte, error) { return nil, nil }
 
 // Close takes the handler away, so that it is closed once.
 func (p *program[C]) Close(ctx context.Context) error {

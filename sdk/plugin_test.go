@@ -219,14 +219,14 @@ func TestPlugin_LifeCycle(t *testing.T) {
 		t.Error("draining before Drain")
 	default:
 	}
-	p.Drain(sdk.DrainReplace, time.Second)
+	p.Drain(wire.Drain{Reason: sdk.DrainReplace, Why: "new config", Left: time.Second})
 	<-env.Draining()
-	if env.DrainReason() != sdk.DrainReplace {
-		t.Errorf("DrainReason = %v", env.DrainReason())
+	if env.DrainReason() != sdk.DrainReplace || env.DrainCause() != "new config" {
+		t.Errorf("DrainReason = %v, %q", env.DrainReason(), env.DrainCause())
 	}
-	p.Drain(sdk.DrainStop, time.Second)
-	if env.DrainReason() != sdk.DrainStop {
-		t.Errorf("DrainReason = %v", env.DrainReason())
+	p.Drain(wire.Drain{Reason: sdk.DrainStop, Why: "disabled", Left: time.Second})
+	if env.DrainReason() != sdk.DrainStop || env.DrainCause() != "disabled" {
+		t.Errorf("DrainReason = %v, %q", env.DrainReason(), env.DrainCause())
 	}
 	if err := errors.Join(p.Close(t.Context()), p.Close(t.Context())); err != nil || len(order) != 1 || order[0] != 0 || s.n != 1 {
 		t.Errorf("Close = %v, handler closed %v, store %d times; want the handler before the store, each once", err, order, s.n)

@@ -154,7 +154,9 @@ func (p moduleCode) Info(context.Context) (*wirepb.InfoResponse, error) { return
 func (p moduleCode) Configure(context.Context, *wirepb.ConfigureRequest) (*wirepb.ConfigureResponse, error) {
 	return nil, errUnused
 }
-func (p moduleCode) Drain(wire.DrainReason, time.Duration)            {}
+func (p moduleCode) Drain(wire.Drain)                                 {}
+func (p moduleCode) SetLogLevel(string)                               {}
+func (p moduleCode) Metrics(context.Context) ([]byte, error)          { return nil, errUnused }
 func (p moduleCode) Close(context.Context) error                      { return nil }
 func (p moduleCode) HostGone()                                        {}
 func (p moduleCode) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.f.memory.serve(w, r) }

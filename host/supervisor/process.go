@@ -199,7 +199,7 @@ func (p *process) shut() {
 func (p *process) stop(ctx context.Context, reason wire.DrainReason, drain time.Duration) {
 	defer p.release()
 	defer context.AfterFunc(ctx, p.kill)()
-	if p.lifeline.Drain(reason, drain) == nil {
+	if p.lifeline.Drain(wire.Drain{Reason: reason, Left: drain}) == nil {
 		t := time.NewTimer(drain)
 		defer t.Stop()
 		hung := make(chan struct{})

@@ -26,7 +26,7 @@ func New(_ Config, env *sdk.Env) (http.Handler, error) {
 		return nil, fmt.Errorf("start queue: %w", err)
 	}
 	env.Resumable(http.MethodPost) // made again by the same request it finds its own place
-	m := &module{queue: q, log: env.Logger, closed: make(chan struct{}), drained: make(chan struct{})}
+	m := &module{queue: q, env: env, log: env.Logger, closed: make(chan struct{}), drained: make(chan struct{})}
 	go func() {
 		defer close(m.drained)
 		select {

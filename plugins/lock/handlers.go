@@ -18,6 +18,7 @@ import (
 
 type module struct {
 	queue   *queue.Queue
+	env     *sdk.Env
 	log     hclog.Logger
 	closed  chan struct{}
 	drained chan struct{} // closed when nothing waits for the drain any more
@@ -70,7 +71,7 @@ func (m *module) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, queue.ErrRemoved):
 		answer = sdk.NewError(sdk.CodeEntryRemoved, "the entry was deleted, or ran out, before its grant could be told; you do not hold the lock")
 	case errors.Is(err, queue.ErrDraining):
-		answer = sdk.NewError(sdk.CodeDraining, "the lock module is ending, and your place in the line is given up; repeat the request")
+		answer = sdk.NewError(sdk.CodeDraining, m.env.DrainCause()+"; your place in the line is given up, repeat the request")
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		answer = sdk.NewError(sdk.CodeStoreUnavailable, fmt.Sprintf("nothing can be said of the lock: %v; repeat the request", err))
 		m.log.Warn("store unavailable", "request_id", sdk.RequestOf(r).RequestID(), "error", err)

@@ -80,7 +80,7 @@ func (p *process) configure(t testing.TB, id string, ended []string) {
 
 func (p *process) drain(t testing.TB, reason sdk.DrainReason) {
 	t.Helper()
-	if err := p.lifeline.Drain(reason, drainTime); err != nil {
+	if err := p.lifeline.Drain(wire.Drain{Reason: reason, Why: "the test drains the module", Left: drainTime}); err != nil {
 		t.Errorf("drain: %v", err)
 	}
 	// The answer to a ping comes after the drain that was sent before it.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/etcd-modules/modhost/sdk/wire/wirepb"
@@ -48,6 +49,20 @@ func (c *Client) Configure(ctx context.Context, req *wirepb.ConfigureRequest) (*
 	}
 	c.resumable = resp.GetResumableMethods()
 	return resp, nil
+}
+
+// Metrics returns what the module counts, in the Prometheus text format: empty
+// if the plugin, which may be written in any language, has no such RPC. ErrGone
+// if it is gone.
+func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
+	resp, err := c.rpc.Metrics(ctx, &wirepb.MetricsRequest{})
+	switch {
+	case status.Code(err) == codes.Unimplemented:
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("metrics: %w", gone(ctx, err))
+	}
+	return resp.GetText(), nil
 }
 
 // Close tells the plugin that nothing more will come. ErrGone if it is gone.

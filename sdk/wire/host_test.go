@@ -26,7 +26,9 @@ import (
 // fakePlugin is a wire.Plugin of functions; nil ones do nothing.
 type fakePlugin struct {
 	http.Handler
-	drain    func(wire.DrainReason, time.Duration)
+	drain    func(wire.Drain)
+	logLevel func(string)
+	metrics  []byte
 	hostGone func()
 }
 
@@ -38,12 +40,18 @@ func (f *fakePlugin) Configure(_ context.Context, r *wirepb.ConfigureRequest) (*
 	return &wirepb.ConfigureResponse{Diagnostics: []*wirepb.Diagnostic{{Summary: r.GetModule()}}}, nil
 }
 
-func (f *fakePlugin) Drain(reason wire.DrainReason, left time.Duration) {
+func (f *fakePlugin) Drain(d wire.Drain) {
 	if f.drain != nil {
-		f.drain(reason, left)
+		f.drain(d)
 	}
 }
-func (f *fakePlugin) Close(context.Context) error { return nil }
+func (f *fakePlugin) SetLogLevel(level string) {
+	if f.logLevel != nil {
+		f.logLevel(level)
+	}
+}
+func (f *fakePlugin) Metrics(context.Context) ([]byte, error) { return f.metrics, nil }
+func (f *fakePlugin) Close(context.Context) error             { return nil }
 func (f *fakePlugin) HostGone() {
 	if f.hostGone != nil {
 		f.hostGone()

@@ -3,7 +3,6 @@ package wire
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/etcd-modules/modhost/sdk/wire/wirepb"
 )
@@ -53,15 +52,22 @@ func (l *Lifeline) receive() {
 	}
 }
 
-// Drain tells the plugin to finish what it has in flight, and for how long it
-// may. ErrGone if it is gone.
-func (l *Lifeline) Drain(reason DrainReason, left time.Duration) error {
+// Drain tells the plugin to finish what it has in flight. ErrGone if it is
+// gone.
+func (l *Lifeline) Drain(d Drain) error {
 	r := wirepb.Drain_STOP
-	if reason == DrainReplace {
+	if d.Reason == DrainReplace {
 		r = wirepb.Drain_REPLACE
 	}
 	return l.emit(&wirepb.LifelineRequest{Event: &wirepb.LifelineRequest_Drain{
-		Drain: &wirepb.Drain{Reason: r, DeadlineNanos: int64(left)},
+		Drain: &wirepb.Drain{Reason: r, DeadlineNanos: int64(d.Left), Why: d.Why},
+	}})
+}
+
+// SetLogLevel tells the plugin what to log from now on. ErrGone if it is gone.
+func (l *Lifeline) SetLogLevel(level string) error {
+	return l.emit(&wirepb.LifelineRequest{Event: &wirepb.LifelineRequest_LogLevel{
+		LogLevel: &wirepb.LogLevel{Level: level},
 	}})
 }
 

@@ -208,24 +208,30 @@ func TestExchange_NilIsUsable(t *testing.T) {
 
 func TestLifeline(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		type drained struct {
-			reason wire.DrainReason
-			left   time.Duration
-		}
-		drains, gone := make(chan drained, 2), make(chan struct{})
+		drains, levels, gone := make(chan wire.Drain, 2), make(chan string, 1), make(chan struct{})
 		p := startProcess(t, &fakePlugin{
-			drain:    func(r wire.DrainReason, left time.Duration) { drains <- drained{r, left} },
+			drain:    func(d wire.Drain) { drains <- d },
+			logLevel: func(level string) { levels <- level },
+			metrics:  []byte("a 1\n"),
 			hostGone: func() { close(gone) },
 		})
 		l, err := p.client.Lifeline(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(l.Ping(t.Context()), l.Drain(wire.DrainReplace, time.Minute), l.Drain(wire.DrainStop, time.Second), l.Ping(t.Context())); err != nil {
+		replace := wire.Drain{Reason: wire.DrainReplace, Why: "new config", Left: time.Minute}
+		stop := wire.Drain{Reason: wire.DrainStop, Left: time.Second}
+		if err := errors.Join(l.Ping(t.Context()), l.Drain(replace), l.SetLogLevel("debug"), l.Drain(stop), l.Ping(t.Context())); err != nil {
 			t.Fatal(err)
 		}
-		if a, b := <-drains, <-drains; a != (drained{wire.DrainReplace, time.Minute}) || b != (drained{wire.DrainStop, time.Second}) {
+		if a, b := <-drains, <-drains; a != replace || b != stop {
 			t.Errorf("drains = %v, %v", a, b)
+		}
+		if level := <-levels; level != "debug" {
+			t.Errorf("log level = %q, want debug", level)
+		}
+		if text, err := p.client.Metrics(t.Context()); err != nil || string(text) != "a 1\n" {
+			t.Errorf("Metrics = %q, %v", text, err)
 		}
 		l.Close()
 		<-gone

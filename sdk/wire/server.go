@@ -40,6 +40,15 @@ func (s *Server) Configure(ctx context.Context, req *wirepb.ConfigureRequest) (*
 	return s.plugin.Configure(ctx, req)
 }
 
+// Metrics is the RPC of that name.
+func (s *Server) Metrics(ctx context.Context, _ *wirepb.MetricsRequest) (*wirepb.MetricsResponse, error) {
+	text, err := s.plugin.Metrics(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &wirepb.MetricsResponse{Text: text}, nil
+}
+
 // Close is the RPC of that name.
 func (s *Server) Close(ctx context.Context, _ *wirepb.CloseRequest) (*wirepb.CloseResponse, error) {
 	if err := s.plugin.Close(ctx); err != nil {
@@ -66,7 +75,9 @@ func (s *Server) Lifeline(stream wirepb.Module_LifelineServer) error {
 			if e.Drain.GetReason() == wirepb.Drain_REPLACE {
 				reason = DrainReplace
 			}
-			s.plugin.Drain(reason, time.Duration(e.Drain.GetDeadlineNanos()))
+			s.plugin.Drain(Drain{reason, e.Drain.GetWhy(), time.Duration(e.Drain.GetDeadlineNanos())})
+		case *wirepb.LifelineRequest_LogLevel:
+			s.plugin.SetLogLevel(e.LogLevel.GetLevel())
 		}
 	}
 }

@@ -71,6 +71,16 @@ func (r DrainReason) String() string {
 	return "none"
 }
 
+// A Drain tells a process to finish what it has in flight.
+type Drain struct {
+	Reason DrainReason
+	Why    string        // for people, such as: module "lock" was disabled
+	Left   time.Duration // until the process is ended
+}
+
+// CapabilityMetrics among those of Info says that the plugin answers Metrics.
+const CapabilityMetrics = "metrics"
+
 // A Plugin is what a plugin process provides; [NewServer] puts it on the wire.
 // Methods may be called concurrently.
 type Plugin interface {
@@ -86,8 +96,15 @@ type Plugin interface {
 	http.Handler
 
 	// Drain is called when the host wants the process to finish what it has
-	// in flight; left is how long it may take. It returns at once.
-	Drain(reason DrainReason, left time.Duration)
+	// in flight. It returns at once.
+	Drain(d Drain)
+
+	// SetLogLevel says what to log from now on: trace, debug, info, warn or
+	// error. It returns at once.
+	SetLogLevel(level string)
+
+	// Metrics returns what the module counts, in the Prometheus text format.
+	Metrics(ctx context.Context) ([]byte, error)
 
 	// Close is the last call of an orderly end.
 	Close(ctx context.Context) error

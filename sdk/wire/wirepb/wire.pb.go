@@ -120,7 +120,7 @@ func (x Drain_Reason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Drain_Reason.Descriptor instead.
 func (Drain_Reason) EnumDescriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{20, 0}
+	return file_wire_proto_rawDescGZIP(), []int{21, 0}
 }
 
 type InfoRequest struct {
@@ -228,16 +228,19 @@ func (x *InfoResponse) GetCapabilities() []string {
 }
 
 type ConfigureRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Module        string                 `protobuf:"bytes,1,opt,name=module,proto3" json:"module,omitempty"` // the label of the config block
-	Mounts        []string               `protobuf:"bytes,2,rep,name=mounts,proto3" json:"mounts,omitempty"` // absolute paths without a trailing slash
-	Config        *ConfigBlock           `protobuf:"bytes,3,opt,name=config,proto3" json:"config,omitempty"`
-	Store         *StoreConfig           `protobuf:"bytes,4,opt,name=store,proto3" json:"store,omitempty"`
-	Ended         []*EndedProcess        `protobuf:"bytes,5,rep,name=ended,proto3" json:"ended,omitempty"`                          // earlier processes of this module, now dead
-	ProcessId     string                 `protobuf:"bytes,6,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"` // made by the host, unique to this process for ever
-	LogLevel      string                 `protobuf:"bytes,7,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
-	Privileges    []string               `protobuf:"bytes,8,rep,name=privileges,proto3" json:"privileges,omitempty"`
-	CheckOnly     bool                   `protobuf:"varint,9,opt,name=check_only,json=checkOnly,proto3" json:"check_only,omitempty"` // validate the config, then forget it
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Module     string                 `protobuf:"bytes,1,opt,name=module,proto3" json:"module,omitempty"` // the label of the config block
+	Mounts     []string               `protobuf:"bytes,2,rep,name=mounts,proto3" json:"mounts,omitempty"` // absolute paths without a trailing slash
+	Config     *ConfigBlock           `protobuf:"bytes,3,opt,name=config,proto3" json:"config,omitempty"`
+	Store      *StoreConfig           `protobuf:"bytes,4,opt,name=store,proto3" json:"store,omitempty"`
+	Ended      []*EndedProcess        `protobuf:"bytes,5,rep,name=ended,proto3" json:"ended,omitempty"`                          // earlier processes of this module, now dead
+	ProcessId  string                 `protobuf:"bytes,6,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"` // made by the host, unique to this process for ever
+	LogLevel   string                 `protobuf:"bytes,7,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
+	Privileges []string               `protobuf:"bytes,8,rep,name=privileges,proto3" json:"privileges,omitempty"`
+	CheckOnly  bool                   `protobuf:"varint,9,opt,name=check_only,json=checkOnly,proto3" json:"check_only,omitempty"` // validate the config, then forget it
+	// A unix socket at which the host answers to who may use the privilege
+	// "modules"; empty without it. It is this process's own.
+	HostSocket    string `protobuf:"bytes,10,opt,name=host_socket,json=hostSocket,proto3" json:"host_socket,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -335,6 +338,13 @@ func (x *ConfigureRequest) GetCheckOnly() bool {
 	return false
 }
 
+func (x *ConfigureRequest) GetHostSocket() string {
+	if x != nil {
+		return x.HostSocket
+	}
+	return ""
+}
+
 // The body of the module's `config { }` block, three times.
 type ConfigBlock struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -429,15 +439,18 @@ func (x *ConfigBlock) GetJson() []byte {
 }
 
 type StoreConfig struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Api           string                 `protobuf:"bytes,1,opt,name=api,proto3" json:"api,omitempty"` // "v2"
-	Endpoints     []string               `protobuf:"bytes,2,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
-	Prefix        string                 `protobuf:"bytes,3,opt,name=prefix,proto3" json:"prefix,omitempty"` // everything of this module lives below it
-	Username      string                 `protobuf:"bytes,4,opt,name=username,proto3" json:"username,omitempty"`
-	Password      string                 `protobuf:"bytes,5,opt,name=password,proto3" json:"password,omitempty"`
-	CaFile        string                 `protobuf:"bytes,6,opt,name=ca_file,json=caFile,proto3" json:"ca_file,omitempty"`
-	CertFile      string                 `protobuf:"bytes,7,opt,name=cert_file,json=certFile,proto3" json:"cert_file,omitempty"`
-	KeyFile       string                 `protobuf:"bytes,8,opt,name=key_file,json=keyFile,proto3" json:"key_file,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Api       string                 `protobuf:"bytes,1,opt,name=api,proto3" json:"api,omitempty"` // "v2"
+	Endpoints []string               `protobuf:"bytes,2,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
+	Prefix    string                 `protobuf:"bytes,3,opt,name=prefix,proto3" json:"prefix,omitempty"` // everything of this module lives below it
+	Username  string                 `protobuf:"bytes,4,opt,name=username,proto3" json:"username,omitempty"`
+	Password  string                 `protobuf:"bytes,5,opt,name=password,proto3" json:"password,omitempty"`
+	CaFile    string                 `protobuf:"bytes,6,opt,name=ca_file,json=caFile,proto3" json:"ca_file,omitempty"`
+	CertFile  string                 `protobuf:"bytes,7,opt,name=cert_file,json=certFile,proto3" json:"cert_file,omitempty"`
+	KeyFile   string                 `protobuf:"bytes,8,opt,name=key_file,json=keyFile,proto3" json:"key_file,omitempty"`
+	// The prefix below which all of the user's keys are, for the privilege
+	// "keys": "/" is the whole store. Empty without it.
+	KeysPrefix    string `protobuf:"bytes,9,opt,name=keys_prefix,json=keysPrefix,proto3" json:"keys_prefix,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -524,6 +537,13 @@ func (x *StoreConfig) GetCertFile() string {
 func (x *StoreConfig) GetKeyFile() string {
 	if x != nil {
 		return x.KeyFile
+	}
+	return ""
+}
+
+func (x *StoreConfig) GetKeysPrefix() string {
+	if x != nil {
+		return x.KeysPrefix
 	}
 	return ""
 }
@@ -1513,6 +1533,7 @@ type LifelineRequest struct {
 	//
 	//	*LifelineRequest_Drain
 	//	*LifelineRequest_Ping
+	//	*LifelineRequest_LogLevel
 	Event         isLifelineRequest_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1573,6 +1594,15 @@ func (x *LifelineRequest) GetPing() *Ping {
 	return nil
 }
 
+func (x *LifelineRequest) GetLogLevel() *LogLevel {
+	if x != nil {
+		if x, ok := x.Event.(*LifelineRequest_LogLevel); ok {
+			return x.LogLevel
+		}
+	}
+	return nil
+}
+
 type isLifelineRequest_Event interface {
 	isLifelineRequest_Event()
 }
@@ -1585,21 +1615,74 @@ type LifelineRequest_Ping struct {
 	Ping *Ping `protobuf:"bytes,2,opt,name=ping,proto3,oneof"`
 }
 
+type LifelineRequest_LogLevel struct {
+	LogLevel *LogLevel `protobuf:"bytes,3,opt,name=log_level,json=logLevel,proto3,oneof"`
+}
+
 func (*LifelineRequest_Drain) isLifelineRequest_Event() {}
 
 func (*LifelineRequest_Ping) isLifelineRequest_Event() {}
+
+func (*LifelineRequest_LogLevel) isLifelineRequest_Event() {}
+
+// LogLevel is what the plugin shall log from now on, by the names of
+// ConfigureRequest.log_level.
+type LogLevel struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Level         string                 `protobuf:"bytes,1,opt,name=level,proto3" json:"level,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogLevel) Reset() {
+	*x = LogLevel{}
+	mi := &file_wire_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogLevel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogLevel) ProtoMessage() {}
+
+func (x *LogLevel) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogLevel.ProtoReflect.Descriptor instead.
+func (*LogLevel) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *LogLevel) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
 
 type Drain struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Reason        Drain_Reason           `protobuf:"varint,1,opt,name=reason,proto3,enum=modhost.v1.Drain_Reason" json:"reason,omitempty"`
 	DeadlineNanos int64                  `protobuf:"varint,2,opt,name=deadline_nanos,json=deadlineNanos,proto3" json:"deadline_nanos,omitempty"` // from now until the process is ended
+	Why           string                 `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`                                           // for people, such as: module "lock" was disabled
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_wire_proto_msgTypes[20]
+	mi := &file_wire_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1611,7 +1694,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[20]
+	mi := &file_wire_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1624,7 +1707,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{20}
+	return file_wire_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Drain) GetReason() Drain_Reason {
@@ -1641,6 +1724,13 @@ func (x *Drain) GetDeadlineNanos() int64 {
 	return 0
 }
 
+func (x *Drain) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
 type Ping struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
@@ -1650,7 +1740,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_wire_proto_msgTypes[21]
+	mi := &file_wire_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1662,7 +1752,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[21]
+	mi := &file_wire_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1675,7 +1765,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{21}
+	return file_wire_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Ping) GetSeq() uint64 {
@@ -1694,7 +1784,7 @@ type LifelineResponse struct {
 
 func (x *LifelineResponse) Reset() {
 	*x = LifelineResponse{}
-	mi := &file_wire_proto_msgTypes[22]
+	mi := &file_wire_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +1796,7 @@ func (x *LifelineResponse) String() string {
 func (*LifelineResponse) ProtoMessage() {}
 
 func (x *LifelineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[22]
+	mi := &file_wire_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,12 +1809,94 @@ func (x *LifelineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LifelineResponse.ProtoReflect.Descriptor instead.
 func (*LifelineResponse) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{22}
+	return file_wire_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *LifelineResponse) GetPong() *Ping {
 	if x != nil {
 		return x.Pong
+	}
+	return nil
+}
+
+type MetricsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricsRequest) Reset() {
+	*x = MetricsRequest{}
+	mi := &file_wire_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricsRequest) ProtoMessage() {}
+
+func (x *MetricsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricsRequest.ProtoReflect.Descriptor instead.
+func (*MetricsRequest) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{24}
+}
+
+// MetricsResponse holds the Prometheus text format, version 0.0.4. The host
+// adds the label module.
+type MetricsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Text          []byte                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricsResponse) Reset() {
+	*x = MetricsResponse{}
+	mi := &file_wire_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricsResponse) ProtoMessage() {}
+
+func (x *MetricsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricsResponse.ProtoReflect.Descriptor instead.
+func (*MetricsResponse) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *MetricsResponse) GetText() []byte {
+	if x != nil {
+		return x.Text
 	}
 	return nil
 }
@@ -1737,7 +1909,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_wire_proto_msgTypes[23]
+	mi := &file_wire_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1749,7 +1921,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[23]
+	mi := &file_wire_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1762,7 +1934,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{23}
+	return file_wire_proto_rawDescGZIP(), []int{26}
 }
 
 type CloseResponse struct {
@@ -1773,7 +1945,7 @@ type CloseResponse struct {
 
 func (x *CloseResponse) Reset() {
 	*x = CloseResponse{}
-	mi := &file_wire_proto_msgTypes[24]
+	mi := &file_wire_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1785,7 +1957,7 @@ func (x *CloseResponse) String() string {
 func (*CloseResponse) ProtoMessage() {}
 
 func (x *CloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[24]
+	mi := &file_wire_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1798,7 +1970,7 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{24}
+	return file_wire_proto_rawDescGZIP(), []int{27}
 }
 
 var File_wire_proto protoreflect.FileDescriptor
@@ -1813,7 +1985,7 @@ const file_wire_proto_rawDesc = "" +
 	"\fInfoResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\"\n" +
-	"\fcapabilities\x18\x03 \x03(\tR\fcapabilities\"\xcd\x02\n" +
+	"\fcapabilities\x18\x03 \x03(\tR\fcapabilities\"\xee\x02\n" +
 	"\x10ConfigureRequest\x12\x16\n" +
 	"\x06module\x18\x01 \x01(\tR\x06module\x12\x16\n" +
 	"\x06mounts\x18\x02 \x03(\tR\x06mounts\x12/\n" +
@@ -1827,7 +1999,10 @@ const file_wire_proto_rawDesc = "" +
 	"privileges\x18\b \x03(\tR\n" +
 	"privileges\x12\x1d\n" +
 	"\n" +
-	"check_only\x18\t \x01(\bR\tcheckOnly\"\x81\x02\n" +
+	"check_only\x18\t \x01(\bR\tcheckOnly\x12\x1f\n" +
+	"\vhost_socket\x18\n" +
+	" \x01(\tR\n" +
+	"hostSocket\"\x81\x02\n" +
 	"\vConfigBlock\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\fR\x06source\x12\x1a\n" +
 	"\bfilename\x18\x02 \x01(\tR\bfilename\x12\x12\n" +
@@ -1838,7 +2013,7 @@ const file_wire_proto_rawDesc = "" +
 	"\x04json\x18\a \x01(\fR\x04json\x1a6\n" +
 	"\bEnvEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xde\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xff\x01\n" +
 	"\vStoreConfig\x12\x10\n" +
 	"\x03api\x18\x01 \x01(\tR\x03api\x12\x1c\n" +
 	"\tendpoints\x18\x02 \x03(\tR\tendpoints\x12\x16\n" +
@@ -1847,7 +2022,9 @@ const file_wire_proto_rawDesc = "" +
 	"\bpassword\x18\x05 \x01(\tR\bpassword\x12\x17\n" +
 	"\aca_file\x18\x06 \x01(\tR\x06caFile\x12\x1b\n" +
 	"\tcert_file\x18\a \x01(\tR\bcertFile\x12\x19\n" +
-	"\bkey_file\x18\b \x01(\tR\akeyFile\"-\n" +
+	"\bkey_file\x18\b \x01(\tR\akeyFile\x12\x1f\n" +
+	"\vkeys_prefix\x18\t \x01(\tR\n" +
+	"keysPrefix\"-\n" +
 	"\fEndedProcess\x12\x1d\n" +
 	"\n" +
 	"process_id\x18\x01 \x01(\tR\tprocessId\"\x81\x02\n" +
@@ -1916,14 +2093,18 @@ const file_wire_proto_rawDesc = "" +
 	"\x05bytes\x18\x01 \x01(\x03R\x05bytes\"\v\n" +
 	"\tResumable\"\n" +
 	"\n" +
-	"\bHandover\"m\n" +
+	"\bHandover\"\xa2\x01\n" +
 	"\x0fLifelineRequest\x12)\n" +
 	"\x05drain\x18\x01 \x01(\v2\x11.modhost.v1.DrainH\x00R\x05drain\x12&\n" +
-	"\x04ping\x18\x02 \x01(\v2\x10.modhost.v1.PingH\x00R\x04pingB\a\n" +
-	"\x05event\"\x99\x01\n" +
+	"\x04ping\x18\x02 \x01(\v2\x10.modhost.v1.PingH\x00R\x04ping\x123\n" +
+	"\tlog_level\x18\x03 \x01(\v2\x14.modhost.v1.LogLevelH\x00R\blogLevelB\a\n" +
+	"\x05event\" \n" +
+	"\bLogLevel\x12\x14\n" +
+	"\x05level\x18\x01 \x01(\tR\x05level\"\xab\x01\n" +
 	"\x05Drain\x120\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x18.modhost.v1.Drain.ReasonR\x06reason\x12%\n" +
-	"\x0edeadline_nanos\x18\x02 \x01(\x03R\rdeadlineNanos\"7\n" +
+	"\x0edeadline_nanos\x18\x02 \x01(\x03R\rdeadlineNanos\x12\x10\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"7\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04STOP\x10\x01\x12\v\n" +
@@ -1931,14 +2112,18 @@ const file_wire_proto_rawDesc = "" +
 	"\x04Ping\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\"8\n" +
 	"\x10LifelineResponse\x12$\n" +
-	"\x04pong\x18\x01 \x01(\v2\x10.modhost.v1.PingR\x04pong\"\x0e\n" +
+	"\x04pong\x18\x01 \x01(\v2\x10.modhost.v1.PingR\x04pong\"\x10\n" +
+	"\x0eMetricsRequest\"%\n" +
+	"\x0fMetricsResponse\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\fR\x04text\"\x0e\n" +
 	"\fCloseRequest\"\x0f\n" +
-	"\rCloseResponse2\xd8\x02\n" +
+	"\rCloseResponse2\x9c\x03\n" +
 	"\x06Module\x129\n" +
 	"\x04Info\x12\x17.modhost.v1.InfoRequest\x1a\x18.modhost.v1.InfoResponse\x12H\n" +
 	"\tConfigure\x12\x1c.modhost.v1.ConfigureRequest\x1a\x1d.modhost.v1.ConfigureResponse\x12@\n" +
 	"\x05Serve\x12\x18.modhost.v1.ServeRequest\x1a\x19.modhost.v1.ServeResponse(\x010\x01\x12I\n" +
-	"\bLifeline\x12\x1b.modhost.v1.LifelineRequest\x1a\x1c.modhost.v1.LifelineResponse(\x010\x01\x12<\n" +
+	"\bLifeline\x12\x1b.modhost.v1.LifelineRequest\x1a\x1c.modhost.v1.LifelineResponse(\x010\x01\x12B\n" +
+	"\aMetrics\x12\x1a.modhost.v1.MetricsRequest\x1a\x1b.modhost.v1.MetricsResponse\x12<\n" +
 	"\x05Close\x12\x18.modhost.v1.CloseRequest\x1a\x19.modhost.v1.CloseResponseB1Z/github.com/etcd-modules/modhost/sdk/wire/wirepbb\x06proto3"
 
 var (
@@ -1954,7 +2139,7 @@ func file_wire_proto_rawDescGZIP() []byte {
 }
 
 var file_wire_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_wire_proto_goTypes = []any{
 	(Diagnostic_Severity)(0),  // 0: modhost.v1.Diagnostic.Severity
 	(Drain_Reason)(0),         // 1: modhost.v1.Drain.Reason
@@ -1978,18 +2163,21 @@ var file_wire_proto_goTypes = []any{
 	(*Resumable)(nil),         // 19: modhost.v1.Resumable
 	(*Handover)(nil),          // 20: modhost.v1.Handover
 	(*LifelineRequest)(nil),   // 21: modhost.v1.LifelineRequest
-	(*Drain)(nil),             // 22: modhost.v1.Drain
-	(*Ping)(nil),              // 23: modhost.v1.Ping
-	(*LifelineResponse)(nil),  // 24: modhost.v1.LifelineResponse
-	(*CloseRequest)(nil),      // 25: modhost.v1.CloseRequest
-	(*CloseResponse)(nil),     // 26: modhost.v1.CloseResponse
-	nil,                       // 27: modhost.v1.ConfigBlock.EnvEntry
+	(*LogLevel)(nil),          // 22: modhost.v1.LogLevel
+	(*Drain)(nil),             // 23: modhost.v1.Drain
+	(*Ping)(nil),              // 24: modhost.v1.Ping
+	(*LifelineResponse)(nil),  // 25: modhost.v1.LifelineResponse
+	(*MetricsRequest)(nil),    // 26: modhost.v1.MetricsRequest
+	(*MetricsResponse)(nil),   // 27: modhost.v1.MetricsResponse
+	(*CloseRequest)(nil),      // 28: modhost.v1.CloseRequest
+	(*CloseResponse)(nil),     // 29: modhost.v1.CloseResponse
+	nil,                       // 30: modhost.v1.ConfigBlock.EnvEntry
 }
 var file_wire_proto_depIdxs = []int32{
 	5,  // 0: modhost.v1.ConfigureRequest.config:type_name -> modhost.v1.ConfigBlock
 	6,  // 1: modhost.v1.ConfigureRequest.store:type_name -> modhost.v1.StoreConfig
 	7,  // 2: modhost.v1.ConfigureRequest.ended:type_name -> modhost.v1.EndedProcess
-	27, // 3: modhost.v1.ConfigBlock.env:type_name -> modhost.v1.ConfigBlock.EnvEntry
+	30, // 3: modhost.v1.ConfigBlock.env:type_name -> modhost.v1.ConfigBlock.EnvEntry
 	0,  // 4: modhost.v1.Diagnostic.severity:type_name -> modhost.v1.Diagnostic.Severity
 	8,  // 5: modhost.v1.ConfigureResponse.diagnostics:type_name -> modhost.v1.Diagnostic
 	12, // 6: modhost.v1.ServeRequest.head:type_name -> modhost.v1.RequestHead
@@ -2004,25 +2192,28 @@ var file_wire_proto_depIdxs = []int32{
 	18, // 15: modhost.v1.ServeResponse.window:type_name -> modhost.v1.Window
 	10, // 16: modhost.v1.ResponseHead.header:type_name -> modhost.v1.Header
 	10, // 17: modhost.v1.End.trailer:type_name -> modhost.v1.Header
-	22, // 18: modhost.v1.LifelineRequest.drain:type_name -> modhost.v1.Drain
-	23, // 19: modhost.v1.LifelineRequest.ping:type_name -> modhost.v1.Ping
-	1,  // 20: modhost.v1.Drain.reason:type_name -> modhost.v1.Drain.Reason
-	23, // 21: modhost.v1.LifelineResponse.pong:type_name -> modhost.v1.Ping
-	2,  // 22: modhost.v1.Module.Info:input_type -> modhost.v1.InfoRequest
-	4,  // 23: modhost.v1.Module.Configure:input_type -> modhost.v1.ConfigureRequest
-	11, // 24: modhost.v1.Module.Serve:input_type -> modhost.v1.ServeRequest
-	21, // 25: modhost.v1.Module.Lifeline:input_type -> modhost.v1.LifelineRequest
-	25, // 26: modhost.v1.Module.Close:input_type -> modhost.v1.CloseRequest
-	3,  // 27: modhost.v1.Module.Info:output_type -> modhost.v1.InfoResponse
-	9,  // 28: modhost.v1.Module.Configure:output_type -> modhost.v1.ConfigureResponse
-	13, // 29: modhost.v1.Module.Serve:output_type -> modhost.v1.ServeResponse
-	24, // 30: modhost.v1.Module.Lifeline:output_type -> modhost.v1.LifelineResponse
-	26, // 31: modhost.v1.Module.Close:output_type -> modhost.v1.CloseResponse
-	27, // [27:32] is the sub-list for method output_type
-	22, // [22:27] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	23, // 18: modhost.v1.LifelineRequest.drain:type_name -> modhost.v1.Drain
+	24, // 19: modhost.v1.LifelineRequest.ping:type_name -> modhost.v1.Ping
+	22, // 20: modhost.v1.LifelineRequest.log_level:type_name -> modhost.v1.LogLevel
+	1,  // 21: modhost.v1.Drain.reason:type_name -> modhost.v1.Drain.Reason
+	24, // 22: modhost.v1.LifelineResponse.pong:type_name -> modhost.v1.Ping
+	2,  // 23: modhost.v1.Module.Info:input_type -> modhost.v1.InfoRequest
+	4,  // 24: modhost.v1.Module.Configure:input_type -> modhost.v1.ConfigureRequest
+	11, // 25: modhost.v1.Module.Serve:input_type -> modhost.v1.ServeRequest
+	21, // 26: modhost.v1.Module.Lifeline:input_type -> modhost.v1.LifelineRequest
+	26, // 27: modhost.v1.Module.Metrics:input_type -> modhost.v1.MetricsRequest
+	28, // 28: modhost.v1.Module.Close:input_type -> modhost.v1.CloseRequest
+	3,  // 29: modhost.v1.Module.Info:output_type -> modhost.v1.InfoResponse
+	9,  // 30: modhost.v1.Module.Configure:output_type -> modhost.v1.ConfigureResponse
+	13, // 31: modhost.v1.Module.Serve:output_type -> modhost.v1.ServeResponse
+	25, // 32: modhost.v1.Module.Lifeline:output_type -> modhost.v1.LifelineResponse
+	27, // 33: modhost.v1.Module.Metrics:output_type -> modhost.v1.MetricsResponse
+	29, // 34: modhost.v1.Module.Close:output_type -> modhost.v1.CloseResponse
+	29, // [29:35] is the sub-list for method output_type
+	23, // [23:29] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_wire_proto_init() }
@@ -2048,6 +2239,7 @@ func file_wire_proto_init() {
 	file_wire_proto_msgTypes[19].OneofWrappers = []any{
 		(*LifelineRequest_Drain)(nil),
 		(*LifelineRequest_Ping)(nil),
+		(*LifelineRequest_LogLevel)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2055,7 +2247,7 @@ func file_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_proto_rawDesc), len(file_wire_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   26,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

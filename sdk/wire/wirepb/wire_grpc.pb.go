@@ -27,6 +27,7 @@ const (
 	Module_Configure_FullMethodName = "/modhost.v1.Module/Configure"
 	Module_Serve_FullMethodName     = "/modhost.v1.Module/Serve"
 	Module_Lifeline_FullMethodName  = "/modhost.v1.Module/Lifeline"
+	Module_Metrics_FullMethodName   = "/modhost.v1.Module/Metrics"
 	Module_Close_FullMethodName     = "/modhost.v1.Module/Close"
 )
 
@@ -48,6 +49,9 @@ type ModuleClient interface {
 	// Lifeline stays open as long as both processes live. The plugin ends
 	// itself when it breaks; the host sends what concerns the whole process.
 	Lifeline(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[LifelineRequest, LifelineResponse], error)
+	// Metrics returns what the module counts. Called when the host is asked, if
+	// Info names the capability "metrics".
+	Metrics(ctx context.Context, in *MetricsRequest, opts ...grpc.CallOption) (*MetricsResponse, error)
 	// Close is the last call of an orderly end, after draining.
 	Close(ctx context.Context, in *CloseRequest, opts ...grpc.CallOption) (*CloseResponse, error)
 }
@@ -106,6 +110,16 @@ func (c *moduleClient) Lifeline(ctx context.Context, opts ...grpc.CallOption) (g
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Module_LifelineClient = grpc.BidiStreamingClient[LifelineRequest, LifelineResponse]
 
+func (c *moduleClient) Metrics(ctx context.Context, in *MetricsRequest, opts ...grpc.CallOption) (*MetricsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MetricsResponse)
+	err := c.cc.Invoke(ctx, Module_Metrics_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *moduleClient) Close(ctx context.Context, in *CloseRequest, opts ...grpc.CallOption) (*CloseResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CloseResponse)
@@ -134,6 +148,9 @@ type ModuleServer interface {
 	// Lifeline stays open as long as both processes live. The plugin ends
 	// itself when it breaks; the host sends what concerns the whole process.
 	Lifeline(grpc.BidiStreamingServer[LifelineRequest, LifelineResponse]) error
+	// Metrics returns what the module counts. Called when the host is asked, if
+	// Info names the capability "metrics".
+	Metrics(context.Context, *MetricsRequest) (*MetricsResponse, error)
 	// Close is the last call of an orderly end, after draining.
 	Close(context.Context, *CloseRequest) (*CloseResponse, error)
 	mustEmbedUnimplementedModuleServer()
@@ -157,6 +174,9 @@ func (UnimplementedModuleServer) Serve(grpc.BidiStreamingServer[ServeRequest, Se
 }
 func (UnimplementedModuleServer) Lifeline(grpc.BidiStreamingServer[LifelineRequest, LifelineResponse]) error {
 	return status.Error(codes.Unimplemented, "method Lifeline not implemented")
+}
+func (UnimplementedModuleServer) Metrics(context.Context, *MetricsRequest) (*MetricsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Metrics not implemented")
 }
 func (UnimplementedModuleServer) Close(context.Context, *CloseRequest) (*CloseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Close not implemented")
@@ -232,6 +252,24 @@ func _Module_Lifeline_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Module_LifelineServer = grpc.BidiStreamingServer[LifelineRequest, LifelineResponse]
 
+func _Module_Metrics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MetricsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModuleServer).Metrics(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Module_Metrics_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModuleServer).Metrics(ctx, req.(*MetricsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Module_Close_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CloseRequest)
 	if err := dec(in); err != nil {
@@ -264,6 +302,10 @@ var Module_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Configure",
 			Handler:    _Module_Configure_Handler,
+		},
+		{
+			MethodName: "Metrics",
+			Handler:    _Module_Metrics_Handler,
 		},
 		{
 			MethodName: "Close",

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/etcd-modules/modhost/sdk/wire"
 	"github.com/etcd-modules/modhost/sdk/wire/wirepb"
@@ -104,8 +103,12 @@ func (m *module) Configure(ctx context.Context, r *wirepb.ConfigureRequest) (*wi
 	return &wirepb.ConfigureResponse{ResumableMethods: []string{http.MethodPatch}}, nil
 }
 
-func (m *module) Drain(reason wire.DrainReason, _ time.Duration) {
-	m.reason = reason
+func (m *module) Metrics(context.Context) ([]byte, error) { return nil, nil }
+
+func (m *module) SetLogLevel(level string) { m.logger.SetLevel(hclog.LevelFromString(level)) }
+
+func (m *module) Drain(d wire.Drain) {
+	m.reason = d.Reason
 	close(m.drained)
 }
 
