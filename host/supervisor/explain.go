@@ -60,7 +60,7 @@ func explainFork(path string, err error) error {
 // started, and has ended since. patience is how long it had; why is what
 // go-plugin said.
 func explainHandshake(p *program, patience time.Duration, why error) error {
-	path, byUs := p.cmd.Path, p.endedByUs()
+	path, byUs := p.name, p.endedByUs()
 	line, whole := p.greet.line()
 	parts := strings.Split(line, "|")
 	switch {

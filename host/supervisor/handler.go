@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/etcd-modules/modhost/sdk/wire"
@@ -31,7 +32,7 @@ func (m *module) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	q := wire.NewRequest(w, r, arrival.RequestID, arrival.Mount, arrival.Received)
 	defer q.Close()
-	if err := m.carry(r.Context(), q); err != nil {
+	if err := m.carry(r.Context(), q, arrival.Mount); err != nil {
 		var answer *wire.Error
 		if q.Answered() || !errors.As(err, &answer) {
 			m.logger.Debug("request broken off", "request_id", arrival.RequestID, "error", err)
@@ -43,12 +44,12 @@ func (m *module) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // carry returns nil if q was answered in full. A *wire.Error is to be
 // answered if that is still possible.
-func (m *module) carry(ctx context.Context, q *wire.Request) error {
+func (m *module) carry(ctx context.Context, q *wire.Request, mount string) error {
 	hold := holdNew
 	var last *process
 	retried := false
 	for {
-		p, err := m.take(ctx, hold, last)
+		p, err := m.take(ctx, hold, last, mount)
 		if err != nil {
 			return err
 		}
@@ -90,7 +91,10 @@ func died(name string) *wire.Error {
 // that comes within hold. last is the process that the request was with
 // before: if that is well after all, the request is at fault or the plugin
 // is, and giving it the same again would never end.
-func (m *module) take(ctx context.Context, hold time.Duration, last *process) (*process, error) {
+//
+// A process that does not know of the mount, because the config has just changed,
+// is passed over while the one that does is on its way.
+func (m *module) take(ctx context.Context, hold time.Duration, last *process, mount string) (*process, error) {
 	var late <-chan time.Time
 	for {
 		v := m.now.Load()
@@ -98,7 +102,11 @@ func (m *module) take(ctx context.Context, hold time.Duration, last *process) (*
 			return nil, e
 		}
 		var wait <-chan struct{}
-		if p := v.process; p != nil {
+		if p := v.process; p != nil && !slices.Contains(p.mounts, mount) {
+			if !v.busy {
+				return nil, wire.NewError(wire.CodeNoSuchRoute, fmt.Sprintf("module %q is not mounted at %q", v.spec.Name, mount))
+			}
+		} else if p != nil {
 			var ok bool
 			ok, wait = p.enter()
 			if ok && p == last {

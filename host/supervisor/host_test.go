@@ -78,7 +78,7 @@ func newHost(t *testing.T, change func(*Spec)) *host {
 		RunDir:      runDir,
 		HostVersion: "test",
 	})
-	front := httptest.NewServer(withArrival(h.Handler("mod")))
+	front := httptest.NewServer(withArrival("/mod/mod", h.Handler("mod")))
 	h.url = front.URL
 	t.Cleanup(func() {
 		pid := h.status().PID

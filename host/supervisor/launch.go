@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -38,37 +39,90 @@ var _ runner.Runner = (*program)(nil)
 
 // launch is a [launcher].
 func (l *pluginLauncher) launch(ctx context.Context, a attempt) (*process, error) {
-	if err := checkExecutable(a.spec.Path); err != nil {
+	r, err := l.prepare(a.spec, &output{logger: l.logger.With("module", a.spec.Name), tail: a.tail})
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, r.prog.kill) // cuts every step short
+	p, err := l.connect(ctx, a, r)
+	if err == nil && !stop() {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, l.failed(ctx, r, err)
+	}
+	p.release = r.release
+	p.watch()
+	return p, nil
+}
+
+// check starts a process for spec only to have it judge its config. The error
+// says why it could not.
+func (l *pluginLauncher) check(ctx context.Context, spec Spec) ([]*wirepb.Diagnostic, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	r, err := l.prepare(spec, &output{logger: hclog.NewNullLogger(), tail: &tail{}})
+	if err != nil {
+		return nil, err
+	}
+	defer context.AfterFunc(ctx, r.prog.kill)()
+	c, _, err := l.meet(ctx, r)
+	var res *wirepb.ConfigureResponse
+	if err == nil {
+		req := request(attempt{spec: spec, id: rand.Text()})
+		req.CheckOnly = true
+		res, err = c.Configure(ctx, req)
+	}
+	if err != nil {
+		return nil, l.failed(ctx, r, err)
+	}
+	r.prog.kill()
+	r.release()
+	return res.GetDiagnostics(), nil
+}
+
+// A run is a program that is about to be started, or was, and what it uses.
+type run struct {
+	prog   *program
+	client *plugin.Client
+	dir    string // private, of its sockets
+}
+
+// prepare makes everything ready to start the program of spec.
+func (l *pluginLauncher) prepare(spec Spec, out *output) (*run, error) {
+	if err := checkExecutable(spec.Path); err != nil {
 		return nil, err
 	}
 	dir, err := l.dirs.make()
 	if err != nil {
 		return nil, err
 	}
-	out := &output{logger: l.logger.With("module", a.spec.Name), tail: a.tail}
-	prog := newProgram(a.spec.Path, a.spec.Args, environ(os.Environ(), a.spec.Env), l.fork, out)
-	client := plugin.NewClient(l.clientConfig(prog, dir))
-	release := func() {
-		t := time.AfterFunc(goingTime, prog.kill)
-		defer t.Stop()
-		client.Kill() // also after a crash: it ends the connection, which would be dialled for ever
-		prog.wait()
-		os.RemoveAll(dir) //nolint:errcheck // the next host sweeps
+	path := spec.Path
+	if spec.SHA256 != "" {
+		if path, err = verified(spec.Path, spec.SHA256, dir); err != nil {
+			os.RemoveAll(dir) //nolint:errcheck // the next host sweeps
+			return nil, err
+		}
 	}
+	prog := newProgram(path, spec.Args, environ(os.Environ(), spec.Env), l.fork, out)
+	prog.name, prog.cmd.Args[0] = spec.Path, spec.Path
+	return &run{prog, plugin.NewClient(l.clientConfig(prog, dir)), dir}, nil
+}
 
-	stop := context.AfterFunc(ctx, prog.kill) // cuts every step short
-	p, err := l.connect(ctx, a, prog, client)
-	if err == nil && !stop() {
-		err = context.Cause(ctx)
-	}
-	if err != nil {
-		prog.Kill(ctx) //nolint:errcheck // never fails
-		release()
-		return nil, l.explain(ctx, prog, err)
-	}
-	p.release = release
-	p.watch()
-	return p, nil
+// release ends the process if need be and frees what it used.
+func (r *run) release() {
+	t := time.AfterFunc(goingTime, r.prog.kill)
+	defer t.Stop()
+	r.client.Kill() // also after a crash: it ends the connection, which would be dialled for ever
+	r.prog.wait()
+	os.RemoveAll(r.dir) //nolint:errcheck // the next host sweeps
+}
+
+// failed ends a process that did not come up and returns the reason.
+func (l *pluginLauncher) failed(ctx context.Context, r *run, err error) error {
+	r.prog.Kill(ctx) //nolint:errcheck // never fails
+	r.release()
+	return l.explain(ctx, r.prog, err)
 }
 
 func (l *pluginLauncher) clientConfig(prog *program, dir string) *plugin.ClientConfig {
@@ -94,24 +148,31 @@ func (l *pluginLauncher) clientConfig(prog *program, dir string) *plugin.ClientC
 // errHandshake marks errors from before a plugin has shown that it is one.
 var errHandshake = errors.New("handshake")
 
-// connect goes from the start of the program to a process that serves.
-func (l *pluginLauncher) connect(ctx context.Context, a attempt, prog *program, client *plugin.Client) (*process, error) {
-	if _, err := client.Start(); err != nil {
-		return nil, fmt.Errorf("%w: %w", errHandshake, err)
+// meet starts the program and shakes hands with it.
+func (l *pluginLauncher) meet(ctx context.Context, r *run) (*wire.Client, *wirepb.InfoResponse, error) {
+	if _, err := r.client.Start(); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", errHandshake, err)
 	}
-	protocol, err := client.Client()
+	protocol, err := r.client.Client()
 	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+		return nil, nil, fmt.Errorf("connect: %w", err)
 	}
 	raw, err := protocol.Dispense(wire.PluginName)
 	if err != nil {
-		return nil, fmt.Errorf("dispense: %w", err)
+		return nil, nil, fmt.Errorf("dispense: %w", err)
 	}
 	c := raw.(*wire.Client)
 	info, err := c.Info(ctx, l.version)
+	return c, info, err
+}
+
+// connect goes from the start of the program to a process that serves.
+func (l *pluginLauncher) connect(ctx context.Context, a attempt, r *run) (*process, error) {
+	c, info, err := l.meet(ctx, r)
 	if err != nil {
 		return nil, err
 	}
+	prog := r.prog
 	if err := configure(ctx, c, a, prog.output.logger); err != nil {
 		return nil, err
 	}
@@ -136,9 +197,8 @@ func (l *pluginLauncher) connect(ctx context.Context, a attempt, prog *program, 
 	}, nil
 }
 
-// configure hands the settings over and logs the plugin's warnings about
-// them. Its errors come back as one lasting error.
-func configure(ctx context.Context, c *wire.Client, a attempt, logger hclog.Logger) error {
+// request is what a process is told of its module.
+func request(a attempt) *wirepb.ConfigureRequest {
 	req := &wirepb.ConfigureRequest{
 		Module:     a.spec.Name,
 		Mounts:     a.spec.Mounts,
@@ -151,7 +211,13 @@ func configure(ctx context.Context, c *wire.Client, a attempt, logger hclog.Logg
 	for _, id := range a.ended {
 		req.Ended = append(req.Ended, &wirepb.EndedProcess{ProcessId: id})
 	}
-	res, err := c.Configure(ctx, req)
+	return req
+}
+
+// configure hands the settings over and logs the plugin's warnings about
+// them. Its errors come back as one lasting error.
+func configure(ctx context.Context, c *wire.Client, a attempt, logger hclog.Logger) error {
+	res, err := c.Configure(ctx, request(a))
 	if err != nil {
 		return err
 	}
@@ -170,15 +236,15 @@ func (l *pluginLauncher) explain(ctx context.Context, prog *program, err error) 
 	case errors.As(err, new(lasting)):
 		return err
 	case prog.startErr != nil:
-		return explainFork(prog.cmd.Path, prog.startErr)
+		return explainFork(prog.name, prog.startErr)
 	case !prog.hasStarted():
 		return err // not even tried
 	case errors.Is(err, errHandshake):
 		return explainHandshake(prog, startTimeout, err)
 	case !prog.endedByUs():
-		return fmt.Errorf("%q ended while it was being set up: %s%s", prog.cmd.Path, prog.exitState(), said(prog.output))
+		return fmt.Errorf("%q ended while it was being set up: %s%s", prog.name, prog.exitState(), said(prog.output))
 	case ctx.Err() != nil:
-		return fmt.Errorf("%q was not ready within %s: %w%s; look what it waits for", prog.cmd.Path, startTimeout, err, said(prog.output))
+		return fmt.Errorf("%q was not ready within %s: %w%s; look what it waits for", prog.name, startTimeout, err, said(prog.output))
 	}
 	return err
 }

@@ -17,6 +17,11 @@ func (l Limits) within(r *http.Request, inflight int64) (*http.Request, func(), 
 	if l.Concurrency > 0 && inflight > int64(l.Concurrency) {
 		return nil, nil, wire.NewError(wire.CodeBusy, fmt.Sprintf("more than %d requests at a time", l.Concurrency))
 	}
+	if l.HeaderBytes > 0 && headerSize(r) > l.HeaderBytes {
+		e := wire.NewError(wire.CodeTooLarge, fmt.Sprintf("the request line and the headers have more than %d bytes", l.HeaderBytes))
+		e.Status = http.StatusRequestHeaderFieldsTooLarge
+		return nil, nil, e
+	}
 	if l.RequestTimeout > 0 {
 		late := wire.NewError(wire.CodeTimedOut, fmt.Sprintf("no answer within %s", l.RequestTimeout))
 		ctx, cancel := context.WithTimeoutCause(r.Context(), l.RequestTimeout, late)
@@ -30,6 +35,18 @@ func (l Limits) within(r *http.Request, inflight int64) (*http.Request, func(), 
 		r.Body = &bounded{r.Body, l.BodyBytes, l.BodyBytes}
 	}
 	return r, end, nil
+}
+
+// headerSize is what the head of r takes on the wire as HTTP/1.1, the line's
+// end marks left out.
+func headerSize(r *http.Request) int64 {
+	n := len(r.Method) + len(" ") + len(r.RequestURI) + len(" ") + len(r.Proto) + len("Host: ") + len(r.Host)
+	for name, values := range r.Header {
+		for _, v := range values {
+			n += len(name) + len(": ") + len(v)
+		}
+	}
+	return int64(n)
 }
 
 func tooLarge(most int64) *wire.Error {

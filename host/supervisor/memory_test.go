@@ -103,6 +103,8 @@ type fakeProgram struct {
 	grpc   *grpc.Server
 	once   sync.Once
 	exited chan struct{}
+	drain  atomic.Pointer[wire.Drain] // what it was told last
+	level  atomic.Pointer[string]
 }
 
 func (f *fakeProgram) kill() {
@@ -137,6 +139,12 @@ func (f *fakeProgram) Lifeline(s wirepb.Module_LifelineServer) error {
 		if err != nil {
 			return err
 		}
+		if d := m.GetDrain(); d != nil {
+			f.drain.Store(&wire.Drain{Reason: wire.DrainReason(d.GetReason()), Why: d.GetWhy(), Left: time.Duration(d.GetDeadlineNanos())})
+		}
+		if l := m.GetLogLevel(); l != nil {
+			f.level.Store(&l.Level)
+		}
 		if m.GetPing() != nil && !f.memory.mute.Load() {
 			if err := s.Send(&wirepb.LifelineResponse{Pong: m.GetPing()}); err != nil {
 				return err
@@ -165,8 +173,8 @@ func (p moduleCode) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.f.memo
 // launches.
 func inBubble(t *testing.T, m *memory, change func(*Spec), story func(t *testing.T, s *Supervisor)) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSupervisor(hclog.NewNullLogger(), m.launch, newForker())
-		spec := Spec{Name: "mod", Enabled: true, RestartMax: 5, RestartWindow: time.Minute, DrainTimeout: time.Second}
+		s := newSupervisor(hclog.NewNullLogger(), m.launch, nil, newForker())
+		spec := Spec{Name: "mod", Enabled: true, Mounts: []string{"/mod/mod"}, RestartMax: 5, RestartWindow: time.Minute, DrainTimeout: time.Second}
 		if change != nil {
 			change(&spec)
 		}
@@ -187,7 +195,9 @@ type call struct {
 	aborted bool
 }
 
-func begin(s *Supervisor, r *http.Request) *call {
+func begin(s *Supervisor, r *http.Request) *call { return beginAt(s, "/mod/mod", r) }
+
+func beginAt(s *Supervisor, mount string, r *http.Request) *call {
 	c := &call{ResponseRecorder: httptest.NewRecorder(), done: make(chan struct{})}
 	start := time.Now()
 	go func() {
@@ -200,7 +210,7 @@ func begin(s *Supervisor, r *http.Request) *call {
 				c.aborted = true
 			}
 		}()
-		withArrival(s.Handler("mod")).ServeHTTP(c, r)
+		withArrival(mount, s.Handler("mod")).ServeHTTP(c, r)
 	}()
 	return c
 }
@@ -229,7 +239,7 @@ func resumable(w http.ResponseWriter, r *http.Request) {
 }
 
 // withArrival stands for the server.
-func withArrival(h http.Handler) http.Handler {
+func withArrival(mount string, h http.Handler) http.Handler {
 	var n int
 	var mu sync.Mutex
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -237,6 +247,6 @@ func withArrival(h http.Handler) http.Handler {
 		n++
 		id := fmt.Sprintf("request-%d", n)
 		mu.Unlock()
-		h.ServeHTTP(w, r.WithContext(WithArrival(r.Context(), &Arrival{RequestID: id, Mount: "/mod/mod", Received: time.Now()})))
+		h.ServeHTTP(w, r.WithContext(WithArrival(r.Context(), &Arrival{RequestID: id, Mount: mount, Received: time.Now()})))
 	})
 }

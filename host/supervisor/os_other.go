@@ -27,3 +27,6 @@ func alive(pid int) bool {
 
 // runnable reports true: there is no such permission here.
 func runnable(os.FileInfo) bool { return true }
+
+// fileID is the same for all files: size and date have to do.
+func fileID(os.FileInfo) string { return "file" }

@@ -4,6 +4,7 @@ package supervisor
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"syscall"
 )
@@ -21,3 +22,12 @@ func alive(pid int) bool {
 
 // runnable reports whether anybody may execute the file.
 func runnable(info os.FileInfo) bool { return info.Mode()&0o111 != 0 }
+
+// fileID tells the file from another in its place that has the same size and
+// date.
+func fileID(info os.FileInfo) string {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return fmt.Sprintf("%d:%d", s.Dev, s.Ino)
+	}
+	return "file"
+}

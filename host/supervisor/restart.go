@@ -5,7 +5,12 @@ import "time"
 const (
 	firstDelay  = 200 * time.Millisecond // before the second restart in a row; the first is immediate
 	longestWait = 30 * time.Second       // cap of the doubling
-	healthyTime = 30 * time.Second       // a process that was ready for so long starts a new row
+
+	// healthyTime is how long a process must have been ready to start a new
+	// row. The delays are there for processes that end at once, over and over;
+	// one that serves for a while between its crashes serves best if it is
+	// started again at once, and RestartMax tells when it is enough.
+	healthyTime = time.Second
 )
 
 // A fall is one end of a process that nobody asked for, or one start that

@@ -26,6 +26,7 @@ var errKilled = errors.New("killed before it was started")
 // stdin, an end that is noticed at once, and the exit state.
 type program struct {
 	cmd    *exec.Cmd
+	name   string // what users know the executable by; a verified copy runs under another path
 	fork   *forker
 	output *output
 	exited chan struct{} // closed when the process has ended and its output is logged
@@ -43,7 +44,7 @@ func newProgram(path string, args, env []string, f *forker, o *output) *program 
 	cmd := exec.Command(path, args...)
 	cmd.Env = env
 	cmd.SysProcAttr = procAttr()
-	return &program{cmd: cmd, fork: f, output: o, exited: make(chan struct{}), greet: &greeting{}}
+	return &program{cmd: cmd, name: path, fork: f, output: o, exited: make(chan struct{}), greet: &greeting{}}
 }
 
 // Start starts the process and two goroutines, which end when exited is
@@ -171,7 +172,7 @@ func (p *program) Stdout() io.ReadCloser { return p.greet }
 func (p *program) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader("")) }
 
 // Name is for go-plugin's log.
-func (p *program) Name() string { return p.cmd.Path }
+func (p *program) Name() string { return p.name }
 
 // ID is the pid, empty before the start.
 func (p *program) ID() string {

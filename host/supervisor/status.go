@@ -12,7 +12,7 @@ const (
 	Ready    State = "ready"    // a process serves
 	Draining State = "draining" // takes nothing new, finishes what is in flight
 	Backoff  State = "backoff"  // waits before the next start after a crash
-	Failed   State = "failed"   // not started again until its Spec changes
+	Failed   State = "failed"   // not started again until its Spec changes or it is restarted by hand
 )
 
 // A Status is what the module listing says about one module, at one moment.
@@ -26,5 +26,5 @@ type Status struct {
 	Since      time.Time `json:"since"`    // when State was entered
 	Reason     string    `json:"reason"`   // of backoff and failed, else mostly empty; for people, may have several lines
 	Enabled    bool      `json:"enabled"`
-	Overridden bool      `json:"overridden"` // the config file says otherwise; always false so far
+	Overridden bool      `json:"overridden"` // an operator has switched it, the config file says otherwise
 }

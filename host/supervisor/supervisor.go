@@ -26,6 +26,7 @@ type Supervisor struct {
 	fork   *forker
 	logger hclog.Logger
 	launch launcher
+	check  checker
 
 	running sync.WaitGroup // modules
 
@@ -40,12 +41,13 @@ func New(o Options) *Supervisor {
 	fork := newForker()
 	dirs := newRunDirs(o.RunDir)
 	dirs.sweep()
-	return newSupervisor(o.Logger, (&pluginLauncher{o.Logger, dirs, fork, o.HostVersion}).launch, fork)
+	l := &pluginLauncher{o.Logger, dirs, fork, o.HostVersion}
+	return newSupervisor(o.Logger, l.launch, l.check, fork)
 }
 
-func newSupervisor(logger hclog.Logger, launch launcher, fork *forker) *Supervisor {
+func newSupervisor(logger hclog.Logger, launch launcher, check checker, fork *forker) *Supervisor {
 	ctx, kill := context.WithCancel(context.Background())
-	s := &Supervisor{kill: kill, fork: fork, logger: logger, launch: launch, modules: map[string]*module{}}
+	s := &Supervisor{kill: kill, fork: fork, logger: logger, launch: launch, check: check, modules: map[string]*module{}}
 	s.start = func(m *module) { s.running.Go(func() { m.run(ctx) }) }
 	return s
 }
@@ -75,7 +77,7 @@ func (s *Supervisor) Apply(desired []Spec) {
 	}
 	for name, m := range s.modules {
 		if !wanted[name] {
-			m.end()
+			m.end(removed(name))
 			delete(s.modules, name)
 		}
 	}
@@ -94,13 +96,57 @@ func (s *Supervisor) Modules() []Status {
 	return list
 }
 
+// Restart asks for a new process of the module, also of one that has failed:
+// it is started beside the present one, takes over, and the old one drains.
+// Nothing happens to a module that is disabled or unknown.
+func (s *Supervisor) Restart(name string) {
+	if m := s.module(name); m != nil {
+		m.restart()
+	}
+}
+
+// Settle waits until the module has done what it was told, or has found that it
+// can't for now: nothing is being started, and nothing is left of what shall
+// rest. It returns the module's status, and ctx's error if that came first. ok is
+// false if there is no such module.
+func (s *Supervisor) Settle(ctx context.Context, name string) (st Status, ok bool, err error) {
+	m := s.module(name)
+	if m == nil {
+		return Status{}, false, nil
+	}
+	err = m.settle(ctx)
+	return m.now.Load().status(), true, err
+}
+
 // Logs returns the last lines, at most 200, that processes of the module have
-// printed, oldest first and as printed. It is nil for an unknown module.
-func (s *Supervisor) Logs(name string) []string {
+// logged or printed, and what became of them, oldest first. It is nil for an
+// unknown module.
+func (s *Supervisor) Logs(name string) []LogLine {
 	if m := s.module(name); m != nil {
 		return m.tail.last()
 	}
 	return nil
+}
+
+// Follow calls f with the lines that Logs returns and then with each that
+// comes, until ctx ends, the module is gone, or f returns an error, which it
+// returns. ok is false if there is no such module. A caller that is slower than
+// the module misses lines, and is told how many by one that says so.
+func (s *Supervisor) Follow(ctx context.Context, name string, f func([]LogLine) error) (ok bool, err error) {
+	m := s.module(name)
+	if m == nil {
+		return false, nil
+	}
+	return true, m.tail.follow(ctx, f)
+}
+
+// InFlight returns how many requests the module has at this moment, waiting
+// ones included; 0 for an unknown module.
+func (s *Supervisor) InFlight(name string) int {
+	if m := s.module(name); m != nil {
+		return int(m.inflight.Load())
+	}
+	return 0
 }
 
 // Handler returns a handler that gives each request to the module of that
@@ -135,7 +181,7 @@ func (s *Supervisor) Drain() {
 	defer s.mu.Unlock()
 	s.ending = true
 	for _, m := range s.modules {
-		m.end()
+		m.end(hostEnds())
 	}
 }
 

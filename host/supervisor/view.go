@@ -15,18 +15,41 @@ type view struct {
 	since    time.Time
 	restarts int
 	spec     Spec
-	ending   bool          // for good: the host ends or the module is gone from the config
+	over     *farewell     // nil unless it is for good
 	process  *process      // takes requests; nil if none does
+	busy     bool          // a process is being started, or the last one is on its way out
+	orders   uint64        // that it takes account of
 	changed  chan struct{} // closed when there is a newer view
+}
+
+// A farewell is why a module ends for good.
+type farewell struct {
+	why    string // for those who wait in it
+	answer func() *wire.Error
+}
+
+// hostEnds is the farewell of every module at the end of the host.
+func hostEnds() *farewell {
+	return &farewell{"the host is ending", func() *wire.Error {
+		return wire.NewError(wire.CodeDraining, "the host is ending; try another one or later")
+	}}
+}
+
+// removed is the farewell of a module that is no longer in the config.
+func removed(name string) *farewell {
+	why := fmt.Sprintf("module %q was removed from the config", name)
+	return &farewell{why, func() *wire.Error {
+		return wire.NewError(wire.CodeNoSuchRoute, why)
+	}}
 }
 
 // refusal is the answer to requests that need not wait: nothing will come.
 // nil if they may be served, now or soon.
 func (v *view) refusal() *wire.Error {
 	switch {
-	case v.ending:
-		return wire.NewError(wire.CodeDraining, "the host is ending; try another one or later")
-	case v.state == Disabled:
+	case v.over != nil:
+		return v.over.answer()
+	case !v.spec.Enabled:
 		return disabled(v.spec.Name)
 	case v.state == Failed:
 		return wire.NewError(wire.CodeModuleFailed, v.reason)
@@ -47,19 +70,20 @@ func (v *view) tooLong() *wire.Error {
 }
 
 func disabled(name string) *wire.Error {
-	return wire.NewError(wire.CodeModuleDisabled, fmt.Sprintf("module %q is switched off; set enabled = true in its block", name))
+	return wire.NewError(wire.CodeModuleDisabled, fmt.Sprintf("module %q is disabled; run \"modhost module enable %s\" or set enabled = true in its block", name, name))
 }
 
 // status is the view as the listing shows it.
 func (v *view) status() Status {
 	s := Status{
-		Name:     v.spec.Name,
-		State:    v.state,
-		Mounts:   append([]string{}, v.spec.Mounts...),
-		Restarts: v.restarts,
-		Since:    v.since,
-		Reason:   v.reason,
-		Enabled:  v.spec.Enabled,
+		Name:       v.spec.Name,
+		State:      v.state,
+		Mounts:     append([]string{}, v.spec.Mounts...),
+		Restarts:   v.restarts,
+		Since:      v.since,
+		Reason:     v.reason,
+		Enabled:    v.spec.Enabled,
+		Overridden: v.spec.Overridden,
 	}
 	if v.process != nil {
 		s.Version, s.PID = v.process.version, v.process.pid
