@@ -1,10 +1,14 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
@@ -18,15 +22,35 @@ func (d *decoder) block(b *hclsyntax.Block) Block {
 	if err != nil {
 		d.complain(b.TypeRange, "config", err.Error()+"; write it otherwise")
 	}
+	source := slices.Clone(d.src[start.Byte:end.Byte])
 	return Block{
-		Source:   slices.Clone(d.src[start.Byte:end.Byte]),
+		Source:   source,
 		Filename: b.TypeRange.Filename,
 		Line:     start.Line,
 		Column:   start.Column,
 		Byte:     start.Byte,
 		Env:      env,
 		JSON:     text,
+		Sum:      sum(source, env),
 	}
+}
+
+// sum returns what tells one block's meaning from another's: its tokens, but
+// for comments and the ends of lines, and the values of the environment
+// variables in it.
+func sum(source []byte, env map[string]string) string {
+	hash := sha256.New()
+	tokens, _ := hclsyntax.LexConfig(source, "", hcl.InitialPos) // it was parsed before
+	for _, t := range tokens {
+		if t.Type == hclsyntax.TokenComment || t.Type == hclsyntax.TokenNewline || t.Type == hclsyntax.TokenEOF {
+			continue
+		}
+		fmt.Fprintf(hash, "%d %q ", t.Type, t.Bytes)
+	}
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		fmt.Fprintf(hash, "env %q %q ", name, env[name])
+	}
+	return hex.EncodeToString(hash.Sum(nil))
 }
 
 // noBlock is the Block of a module without a config block.
@@ -39,6 +63,7 @@ func noBlock(m *hclsyntax.Block) Block {
 		Byte:     start.Byte,
 		Env:      map[string]string{},
 		JSON:     []byte("{}"),
+		Sum:      sum(nil, nil),
 	}
 }
 

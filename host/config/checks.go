@@ -78,6 +78,31 @@ func etcdAddress(s string) string {
 	return ""
 }
 
+// adminAddress demands unix:PATH or address:port.
+func adminAddress(s string) string {
+	if path, unix := strings.CutPrefix(s, "unix:"); unix {
+		if path == "" {
+			return `names no path; write for example "unix:data/admin.sock"`
+		}
+		return ""
+	}
+	if why := address(s); why != "" {
+		return `neither unix:PATH nor address:port; write for example "unix:data/admin.sock" or "127.0.0.1:4002"`
+	}
+	return ""
+}
+
+// sha256Hex is a SHA-256 sum as sha256sum prints it.
+var sha256Hex = regexp.MustCompile(`^[0-9A-Fa-f]{64}$`)
+
+// sha256Sum demands a SHA-256 sum.
+func sha256Sum(s string) string {
+	if !sha256Hex.MatchString(s) {
+		return `not a SHA-256 sum; write the 64 hex digits that "sha256sum FILE" prints`
+	}
+	return ""
+}
+
 // api demands an etcd API that this version has.
 func api(s string) string {
 	switch s {

@@ -15,8 +15,25 @@ type Config struct {
 	LogLevel     string        // trace, debug, info, warn or error. Default "info"
 	LogFormat    string        // text or json. Default "text"
 	DrainTimeout time.Duration // how long requests in flight may take at the end. Default 10s
+	Admin        Admin
 	Etcd         Etcd
 	Modules      []Module // in the order of the files; disabled ones included
+
+	at map[string]hcl.Range // where each value was set, by its name
+}
+
+// Position returns where a value was set, by the name that complaints about it
+// begin with, such as etcd.prefix or module "lock": command. ok is false for
+// what the files leave out.
+func (c *Config) Position(name string) (r hcl.Range, ok bool) {
+	r, ok = c.at[name]
+	return r, ok
+}
+
+// Admin says where the host takes orders.
+type Admin struct {
+	Listen    string // unix:PATH or address:port. Default "unix:" and admin.sock in DataDir
+	TokenFile string // holds what clients must present; set exactly if Listen is an address
 }
 
 // Etcd says where the state of all modules lives. Exactly one of Embedded
@@ -45,22 +62,25 @@ type TLS struct {
 
 // Module is one module block.
 type Module struct {
-	Name    string   // the block's label: [a-z][a-z0-9-]{0,62}, not "v2"
-	Enabled bool     // default true
-	Mounts  []string // at least one; clean paths below /mod/, none within another. Default /mod/<name>
-	Command string   // path of the executable; "" means modhost-<name> in plugin_dir, as does a name without slash
-	Args    []string // arguments of the executable
-	Env     []string // names of environment variables handed on to the plugin
-	Limits  Limits
-	Restart Restart
-	Config  Block
-	Range   hcl.Range // of the head of the module block
+	Name       string   // the block's label: [a-z][a-z0-9-]{0,62}, not "v2"
+	Enabled    bool     // default true
+	Mounts     []string // at least one; clean paths below /mod/, none within another. Default /mod/<name>
+	Command    string   // path of the executable; "" means modhost-<name> in plugin_dir, as does a name without slash
+	Args       []string // arguments of the executable
+	Env        []string // names of environment variables handed on to the plugin
+	SHA256     string   // of the executable, in lower-case hex; "" takes any
+	Privileges []string // more than its own part of the store: keys, cluster, modules
+	Limits     Limits
+	Restart    Restart
+	Config     Block
+	Range      hcl.Range // of the head of the module block
 }
 
 // Limits bound what one module may take from the host. Zero is no limit.
 type Limits struct {
 	Concurrency    int           // requests at a time. Default 0
 	BodyBytes      int64         // length of a request body in bytes. Default 1 MiB
+	HeaderBytes    int64         // length of a request's line and headers in bytes; the host itself takes 256 KiB at most. Default 0
 	RequestTimeout time.Duration // time for one request, waiting included. Default 0
 }
 
@@ -81,6 +101,7 @@ type Block struct {
 	Byte     int               // offset in the file, from 0
 	Env      map[string]string // name and value of each env("NAME") in it; not nil
 	JSON     []byte            // an object: attributes by name, blocks by type and label
+	Sum      string            // of what the block says: the same wherever it stands, and however it is spaced and commented
 }
 
 // defaults returns what an empty file means.

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"path/filepath"
 	"strings"
 )
 
@@ -16,6 +17,24 @@ func (d *decoder) check() {
 	d.checkMounts()
 	d.checkEtcd()
 	d.checkListen()
+	d.checkAdmin()
+}
+
+// checkAdmin fills in where the host takes orders, and demands a token where
+// more than the file system's owner can reach it.
+func (d *decoder) checkAdmin() {
+	a := &d.cfg.Admin
+	if a.Listen == "" {
+		a.Listen = "unix:" + filepath.Join(d.cfg.DataDir, "admin.sock")
+	}
+	tcp := !strings.HasPrefix(a.Listen, "unix:")
+	if at, ok := d.at["admin.listen"]; ok && tcp && a.TokenFile == "" {
+		d.complain(at, fmt.Sprintf("admin.listen %q", a.Listen),
+			"anybody who reaches this address could switch modules; add token_file, or write unix:PATH")
+	}
+	if at, ok := d.at["admin.token_file"]; ok && !tcp {
+		d.complain(at, "admin.token_file", "is for an address:port only, and a unix socket is open to its owner alone; remove it, or set listen")
+	}
 }
 
 // checkEtcd decides between the embedded etcd and endpoints.

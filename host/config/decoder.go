@@ -13,11 +13,12 @@ import (
 
 // decoder fills a Config from one or several files.
 type decoder struct {
-	cfg    *Config
-	diags  hcl.Diagnostics
-	broken bool   // some file could not be parsed
-	src    []byte // of the file being decoded
-	top    *level
+	cfg     *Config
+	diags   hcl.Diagnostics
+	broken  bool   // some file could not be parsed
+	lenient bool   // what is left of a broken file will do
+	src     []byte // of the file being decoded
+	top     *level
 
 	at     map[string]hcl.Range // where a value was set, by its path; for checks across values
 	mounts []mount              // of all modules, in the order of the files
@@ -26,6 +27,7 @@ type decoder struct {
 // newDecoder returns a decoder for one Load.
 func newDecoder() *decoder {
 	d := &decoder{cfg: defaults(), at: map[string]hcl.Range{}}
+	d.cfg.at = d.at
 	d.top = d.topLevel()
 	return d
 }

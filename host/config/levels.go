@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -18,7 +19,7 @@ type (
 func (d *decoder) topLevel() *level {
 	l := &level{
 		labels: map[string]string{"module": "the module's name"},
-		later:  []string{"allowed_hosts", "tls", "cors", "admin"},
+		later:  []string{"allowed_hosts", "tls", "cors"},
 	}
 	l.attrs = table{
 		"listen":        d.text(l, &d.cfg.Listen, address),
@@ -28,8 +29,18 @@ func (d *decoder) topLevel() *level {
 		"log_format":    d.text(l, &d.cfg.LogFormat, oneOf("text", "json")),
 		"drain_timeout": d.duration(l, &d.cfg.DrainTimeout, 0),
 	}
-	l.blocks = blocks{"etcd": d.etcd, "module": d.module}
+	l.blocks = blocks{"admin": d.admin, "etcd": d.etcd, "module": d.module}
 	return l
+}
+
+// admin decodes the admin block.
+func (d *decoder) admin(b *hclsyntax.Block) {
+	l := level{path: "admin"}
+	l.attrs = table{
+		"listen":     d.text(&l, &d.cfg.Admin.Listen, adminAddress),
+		"token_file": d.text(&l, &d.cfg.Admin.TokenFile, notEmpty),
+	}
+	l.decode(d, b.Body)
 }
 
 // etcd decodes the etcd block.
@@ -73,13 +84,15 @@ func (d *decoder) module(b *hclsyntax.Block) {
 	m := defaultModule(name)
 	m.Range = b.DefRange()
 	m.Config = noBlock(b)
-	l := level{path: fmt.Sprintf("module %q", name), later: []string{"sha256", "privileges"}}
+	l := level{path: fmt.Sprintf("module %q", name)}
 	l.attrs = table{
-		"enabled": d.yesNo(&l, &m.Enabled),
-		"mounts":  d.texts(&l, &m.Mounts, nil), // by checkMounts, with those of all modules
-		"command": d.text(&l, &m.Command, notEmpty),
-		"args":    d.texts(&l, &m.Args, nil),
-		"env":     d.texts(&l, &m.Env, variable),
+		"enabled":    d.yesNo(&l, &m.Enabled),
+		"mounts":     d.texts(&l, &m.Mounts, nil), // by checkMounts, with those of all modules
+		"command":    d.text(&l, &m.Command, notEmpty),
+		"args":       d.texts(&l, &m.Args, nil),
+		"env":        d.texts(&l, &m.Env, variable),
+		"sha256":     d.text(&l, &m.SHA256, sha256Sum),
+		"privileges": d.texts(&l, &m.Privileges, oneOf("keys", "cluster", "modules")),
 	}
 	l.blocks = blocks{
 		"limits": func(b *hclsyntax.Block) {
@@ -87,6 +100,7 @@ func (d *decoder) module(b *hclsyntax.Block) {
 			l.attrs = table{
 				"concurrency":     number(d, &l, &m.Limits.Concurrency, math.MaxInt32),
 				"body_bytes":      number(d, &l, &m.Limits.BodyBytes, 1<<50),
+				"header_bytes":    number(d, &l, &m.Limits.HeaderBytes, 1<<18),
 				"request_timeout": d.duration(&l, &m.Limits.RequestTimeout, 0),
 			}
 			l.decode(d, b.Body)
@@ -102,6 +116,7 @@ func (d *decoder) module(b *hclsyntax.Block) {
 		"config": func(b *hclsyntax.Block) { m.Config = d.block(b) },
 	}
 	l.decode(d, b.Body)
+	m.SHA256 = strings.ToLower(m.SHA256)
 	d.mountsOf(&m, b)
 	d.cfg.Modules = append(d.cfg.Modules, m)
 }

@@ -31,6 +31,30 @@ func Load(path string) (*Config, hcl.Diagnostics) {
 		}}
 	}
 	d := newDecoder()
+	d.files(names)
+	d.check()
+	d.sort()
+	if d.diags.HasErrors() {
+		return nil, d.diags
+	}
+	return d.cfg, d.diags
+}
+
+// AdminOf returns where a host with the config at path takes orders. It makes
+// the best of a config that is broken: that is when one has to ask the host what
+// still runs.
+func AdminOf(path string) Admin {
+	d := newDecoder()
+	d.lenient = true
+	if names, err := files(path); err == nil {
+		d.files(names)
+	}
+	d.checkAdmin()
+	return d.cfg.Admin
+}
+
+// files reads and decodes all of names.
+func (d *decoder) files(names []string) {
 	for _, name := range names {
 		src, err := read(name)
 		if err != nil {
@@ -43,12 +67,6 @@ func Load(path string) (*Config, hcl.Diagnostics) {
 		}
 		d.parse(name, src)
 	}
-	d.check()
-	d.sort()
-	if d.diags.HasErrors() {
-		return nil, d.diags
-	}
-	return d.cfg, d.diags
 }
 
 // parse adds the content of one file.
@@ -59,7 +77,7 @@ func (d *decoder) parse(name string, src []byte) {
 		file, diags = hclsyntax.ParseConfig(src, name, hcl.InitialPos)
 	}
 	d.diags = append(d.diags, diags...)
-	if diags.HasErrors() {
+	if diags.HasErrors() && (file == nil || !d.lenient) {
 		// What the parser kept of a broken file would give complaints
 		// that vanish when the break is mended.
 		d.broken = true

@@ -5,12 +5,6 @@ tls {
 cors {
   origins = ["*"]
 }
-admin {
-}
 etcd {
   api = "v3"
-}
-module "lock" {
-  sha256     = "00"
-  privileges = ["keys"]
 }

@@ -5,6 +5,9 @@ log_level     = "info"           # trace debug info warn error
 log_format    = "text"           # text json
 drain_timeout = "10s"
 
+admin {
+  listen = "unix:data/admin.sock" # default: admin.sock in data_dir, mode 0600; TCP only with token_file
+}
 etcd {
   api    = "v2"
   prefix = "/_mod" # all keys of all modules live below
@@ -16,10 +19,11 @@ etcd {
 module "lock" { # label = name = /mod/<name>, [a-z][a-z0-9-]{0,62}, "v2" reserved; plugin = modhost-<name> in plugin_dir
   enabled = true
   mounts  = ["/mod/lock", "/mod/v2/lock"] # only below /mod/
-  # command, args, env (allow list)
+  # command, args, env (allow list), sha256, privileges = ["keys", "cluster", "modules"]
   limits {
     concurrency     = 0
     body_bytes      = 1048576
+    header_bytes    = 0
     request_timeout = "0s" # 0 = none
   }
   restart {

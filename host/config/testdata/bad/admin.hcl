@@ -1,0 +1,5 @@
+admin {
+  listen     = "unix:"
+  token_file = "token"
+  port       = 4002
+}
