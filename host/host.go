@@ -7,15 +7,19 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/etcd-modules/modhost/host/admin"
 	"github.com/etcd-modules/modhost/host/config"
 	"github.com/etcd-modules/modhost/host/etcd"
 	"github.com/etcd-modules/modhost/host/server"
 	"github.com/etcd-modules/modhost/host/supervisor"
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/hcl/v2"
 )
 
 // What Run waits at most for, beside the config's drain timeout.
@@ -30,10 +34,12 @@ type Host struct {
 	cfg      *config.Config
 	logger   hclog.Logger
 	listener net.Listener
-	specs    []supervisor.Spec // but for the endpoints of an embedded etcd
-	tls      *tls.Config       // for asking etcd
+	token    string      // that operators must present; "" on a unix socket
+	tls      *tls.Config // for asking etcd
 	version  string
 	onReady  func([]Ready)
+	read     func() (*config.Config, hcl.Diagnostics)
+	hangups  <-chan os.Signal
 
 	startEtcd func(context.Context, etcd.Options) (embedded, error) // but for tests etcd.Start
 }
@@ -59,9 +65,19 @@ func Version(v string) Option { return func(h *Host) { h.version = v } }
 // than 5 s, with one entry for each that is ready, in the order of the config.
 func OnReady(f func([]Ready)) Option { return func(h *Host) { h.onReady = f } }
 
+// Reload says how to read the config anew, as [config.Load] does; without it
+// there is no reloading.
+func Reload(read func() (*config.Config, hcl.Diagnostics)) Option {
+	return func(h *Host) { h.read = read }
+}
+
+// ReloadOn has Run reload the config for each signal that comes. What became of
+// it is in the log.
+func ReloadOn(c <-chan os.Signal) Option { return func(h *Host) { h.hangups = c } }
+
 // New checks the files that cfg names and binds the listener, so that
 // [Host.Addr] is known and clients may connect. After it Run must be called,
-// which closes the listener. Errors read "what: why; remedy".
+// which closes it. Errors read "what: why; remedy".
 func New(cfg *config.Config, logger hclog.Logger, opts ...Option) (*Host, error) {
 	h := &Host{cfg: cfg, logger: logger, onReady: func([]Ready) {}, startEtcd: startEtcd}
 	for _, o := range opts {
@@ -71,13 +87,26 @@ func New(cfg *config.Config, logger hclog.Logger, opts ...Option) (*Host, error)
 	if h.tls, err = clientTLS(cfg.Etcd.TLS); err != nil {
 		return nil, err
 	}
-	if h.specs, err = specs(cfg); err != nil {
+	if _, err = specs(cfg); err != nil {
 		return nil, err
 	}
-	if h.listener, err = listen(cfg.Listen); err != nil {
+	if cfg.Admin.TokenFile != "" {
+		if h.token, err = admin.ReadToken(cfg.Admin.TokenFile); err != nil {
+			return nil, err
+		}
+	}
+	if h.listener, err = listen("listen", cfg.Listen); err != nil {
 		return nil, err
 	}
 	return h, nil
+}
+
+// listenForOrders makes the listener for operators.
+func listenForOrders(a config.Admin) (net.Listener, error) {
+	if path, unix := strings.CutPrefix(a.Listen, "unix:"); unix {
+		return admin.ListenUnix(path)
+	}
+	return listen("admin.listen", a.Listen)
 }
 
 // Addr returns the address that the host listens on, with its real port.
@@ -104,16 +133,27 @@ func (h *Host) Run(ctx context.Context) (err error) {
 		endpoints, failed, why = store.Endpoints(), store.Failed(), store.Err
 	}
 
+	// Not before etcd has taken the data folder, where the socket mostly is.
+	orders, err := listenForOrders(h.cfg.Admin)
+	if err != nil {
+		return err
+	}
+	defer orders.Close() // server.Run has done so if it came to that
+
 	plugins := supervisor.New(supervisor.Options{Logger: h.logger, HostVersion: h.version})
 	defer func() { err = errors.Join(err, h.closePlugins(plugins)) }()
 	health := func(ctx context.Context) error { return etcd.Health(ctx, h.client(), endpoints) }
 	handler, err := server.New(server.Options{
-		Logger: h.logger.Named("http"), Mounts: h.mounts(plugins), Modules: plugins.Modules, Ready: health,
+		Logger: h.logger.Named("http"), Modules: plugins.Modules, Ready: health,
 	})
 	if err != nil {
 		return err
 	}
-	plugins.Apply(withEndpoints(h.specs, endpoints))
+	control := newControl(h.cfg, h.logger, plugins, handler.SetMounts, endpoints)
+	control.read = h.read
+	if err := control.start(); err != nil {
+		return err
+	}
 
 	// From here on the parts run beside each other until one of them or ctx
 	// ends, which ends all.
@@ -124,9 +164,14 @@ func (h *Host) Run(ctx context.Context) (err error) {
 	parts.Go(func() {
 		stop(server.Run(running, h.listener, handler, h.logger.Named("http"), h.cfg.DrainTimeout))
 	})
+	parts.Go(func() {
+		logger := h.logger.Named("admin")
+		stop(server.Run(running, orders, admin.Handler(control, h.token, logger), logger, h.cfg.DrainTimeout))
+	})
+	parts.Go(func() { control.reloadOn(running, h.hangups) })
 	parts.Go(func() { h.awaitReady(running, plugins.Modules) })
 	parts.Go(func() { h.askEtcd(running, health, endpoints) })
-	if !slices.ContainsFunc(h.specs, func(s supervisor.Spec) bool { return s.Enabled }) {
+	if !slices.ContainsFunc(h.cfg.Modules, func(m config.Module) bool { return m.Enabled }) {
 		h.logger.Warn("no module is enabled; add a module block to the config")
 	}
 	h.logger.Info("listening", "address", h.Addr().String(), "etcd", endpoints)
@@ -166,17 +211,6 @@ func bounded(limit time.Duration, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	return f(ctx)
-}
-
-// mounts returns the mount table of all modules, disabled ones included.
-func (h *Host) mounts(plugins *supervisor.Supervisor) []server.Mount {
-	var mounts []server.Mount
-	for _, m := range h.cfg.Modules {
-		for _, path := range m.Mounts {
-			mounts = append(mounts, server.Mount{Path: path, Module: m.Name, Handler: plugins.Handler(m.Name)})
-		}
-	}
-	return mounts
 }
 
 // askEtcd says in the log that etcd does not answer at the start. Everything

@@ -7,8 +7,9 @@ import (
 	"syscall"
 )
 
-// listen binds address, and says what to do if that is not possible.
-func listen(address string) (net.Listener, error) {
+// listen binds the address that an attribute names, and says what to do if that
+// is not possible.
+func listen(attribute, address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err == nil {
 		return l, nil
@@ -25,7 +26,7 @@ func listen(address string) (net.Listener, error) {
 	case errors.As(err, &dns):
 		why = "the host name has no address"
 	}
-	return nil, &configError{fmt.Sprintf("listen %q: %s; %s", address, why, remedy), err}
+	return nil, &configError{fmt.Sprintf("%s %q: %s; %s", attribute, address, why, remedy), err}
 }
 
 // configError has a text for the user and a cause for errors.Is.

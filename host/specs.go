@@ -26,14 +26,19 @@ func specs(cfg *config.Config) ([]supervisor.Spec, error) {
 	for _, m := range cfg.Modules {
 		own := proto.CloneOf(store)
 		own.Prefix = cfg.Etcd.Prefix + "/" + m.Name
+		path := executable(dir, m)
 		list = append(list, supervisor.Spec{
 			Name:          m.Name,
 			Enabled:       m.Enabled,
 			Mounts:        m.Mounts,
-			Path:          executable(dir, m),
+			Path:          path,
+			Program:       supervisor.Fingerprint(path),
+			SHA256:        m.SHA256,
+			Privileges:    m.Privileges,
 			Args:          m.Args,
 			Env:           environ(m.Env),
 			Config:        configBlock(m.Config),
+			ConfigSum:     m.Config.Sum,
 			Store:         own,
 			LogLevel:      cfg.LogLevel,
 			RestartMax:    m.Restart.Max,
@@ -42,20 +47,12 @@ func specs(cfg *config.Config) ([]supervisor.Spec, error) {
 			Limits: supervisor.Limits{
 				Concurrency:    m.Limits.Concurrency,
 				BodyBytes:      m.Limits.BodyBytes,
+				HeaderBytes:    m.Limits.HeaderBytes,
 				RequestTimeout: m.Limits.RequestTimeout,
 			},
 		})
 	}
 	return list, nil
-}
-
-// withEndpoints returns the specs with the endpoints that became known after
-// New.
-func withEndpoints(list []supervisor.Spec, endpoints []string) []supervisor.Spec {
-	for i := range list {
-		list[i].Store.Endpoints = endpoints
-	}
-	return list
 }
 
 // pluginDir returns the folder of plugin executables.

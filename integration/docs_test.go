@@ -203,9 +203,15 @@ func shell(t *testing.T, home, text string) (string, error) {
 	return string(out), err
 }
 
-// withPlugin builds a documented plugin, as if it had a folder below plugins,
-// and starts a host that has it.
+// withPlugin starts a host that has a documented plugin.
 func withPlugin(t *testing.T, source, config block) *drive.Host {
+	t.Helper()
+	return programs(t).Start(t, fmt.Sprintf("plugin_dir = %q\n", buildPlugin(t, source, config))+drive.Embedded+config.text)
+}
+
+// buildPlugin builds a documented plugin, as if it had a folder below plugins,
+// and returns a folder with it and those that are bundled.
+func buildPlugin(t *testing.T, source, config block) string {
 	t.Helper()
 	name := regexp.MustCompile(`module "([a-z]+)"`).FindStringSubmatch(config.text)
 	if config.kind != "hcl" || name == nil {
@@ -231,11 +237,16 @@ func withPlugin(t *testing.T, source, config block) *drive.Host {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", cmd, err, out)
 	}
-	p := programs(t)
-	if err := os.Symlink(filepath.Join(p.Dir, "modhost-lock"), filepath.Join(dir, "modhost-lock")); err != nil {
+	bundled, err := filepath.Glob(filepath.Join(programs(t).Dir, "modhost-*"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	return p.Start(t, fmt.Sprintf("plugin_dir = %q\n", dir)+drive.Embedded+config.text)
+	for _, path := range bundled {
+		if err := os.Symlink(path, filepath.Join(dir, filepath.Base(path))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 func TestDocs_ConfigsAreValid(t *testing.T) {
@@ -247,12 +258,17 @@ func TestDocs_ConfigsAreValid(t *testing.T) {
 		}
 	}
 	for _, doc := range markdown(t) {
-		for _, b := range blocksOf(t, doc) {
+		blocks := blocksOf(t, doc)
+		for i, b := range blocks {
 			if b.kind != "hcl" {
 				continue
 			}
+			text := b.text
+			if i > 0 && blocks[i-1].kind == "go" {
+				text += fmt.Sprintf("\nplugin_dir = %q\n", buildPlugin(t, blocks[i-1], b))
+			}
 			file := filepath.Join(t.TempDir(), "modhost.hcl")
-			if err := os.WriteFile(file, []byte(b.text), 0o600); err != nil {
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			check(t, fmt.Sprintf("%s:%d", doc, b.line), file)

@@ -25,7 +25,7 @@ func oneOf(values ...string) check {
 		if slices.Contains(values, s) {
 			return ""
 		}
-		if n := nearest(s, values); n != "" {
+		if n := Nearest(s, values); n != "" {
 			return fmt.Sprintf("no such value; did you mean %q?", n)
 		}
 		return "no such value; write one of " + strings.Join(values, ", ")

@@ -148,14 +148,14 @@ func (l *level) unknown(d *decoder, n, kind string, r hcl.Range) {
 	}
 	known := slices.Concat(slices.Sorted(maps.Keys(l.attrs)), slices.Sorted(maps.Keys(l.blocks)))
 	remedy := "known here: " + strings.Join(known, ", ")
-	if s := nearest(n, known); s != "" {
+	if s := Nearest(n, known); s != "" {
 		remedy = fmt.Sprintf("did you mean %q?", s)
 	}
 	d.complain(r, what, fmt.Sprintf("unknown %s; %s", kind, remedy))
 }
 
-// nearest returns the known name that was likely meant by given, or "".
-func nearest(given string, known []string) string {
+// Nearest returns the known name that was likely meant by given, or "".
+func Nearest(given string, known []string) string {
 	best, result := 3, ""
 	for _, k := range known {
 		// Three changes make any short name into any other.

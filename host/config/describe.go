@@ -26,3 +26,34 @@ func Describe(d *hcl.Diagnostic) string {
 func position(r hcl.Range) string {
 	return fmt.Sprintf("%s:%d:%d", r.Filename, r.Start.Line, r.Start.Column)
 }
+
+// A Complaint is a diagnostic for programs.
+type Complaint struct {
+	File   string `json:"file"`   // empty: about the path as a whole
+	Line   int    `json:"line"`   // from 1; 0 without a file
+	Column int    `json:"column"` // from 1; 0 without a file
+	What   string `json:"what"`
+	Why    string `json:"why"` // with the remedy
+}
+
+// Complaints returns diags in the same order; not nil.
+func Complaints(diags hcl.Diagnostics) []Complaint {
+	list := make([]Complaint, 0, len(diags))
+	for _, d := range diags {
+		c := Complaint{What: d.Summary, Why: d.Detail}
+		if d.Subject != nil {
+			c.File, c.Line, c.Column = d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+// String returns what Describe does.
+func (c Complaint) String() string {
+	d := &hcl.Diagnostic{Summary: c.What, Detail: c.Why}
+	if c.File != "" {
+		d.Subject = &hcl.Range{Filename: c.File, Start: hcl.Pos{Line: c.Line, Column: c.Column}}
+	}
+	return Describe(d)
+}

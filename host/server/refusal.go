@@ -54,6 +54,14 @@ func handled(ctx context.Context) {
 	}
 }
 
+// marking tells connections that a request has reached h.
+func marking(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handled(r.Context())
+		h.ServeHTTP(w, r)
+	})
+}
+
 // idle is an http.Server's ConnState: it follows the end of an answer.
 func idle(c net.Conn, state http.ConnState) {
 	if c, ok := c.(*conn); ok && state == http.StateIdle {

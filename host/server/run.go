@@ -27,7 +27,7 @@ const (
 // may wait for a lock for hours; only its head must come in time.
 func Run(ctx context.Context, l net.Listener, h http.Handler, logger hclog.Logger, drain time.Duration) error {
 	srv := &http.Server{
-		Handler:                      h,
+		Handler:                      marking(h),
 		ReadHeaderTimeout:            headTime,
 		IdleTimeout:                  idleTime,
 		MaxHeaderBytes:               headBytes,

@@ -67,7 +67,6 @@ func (s *Server) SetMounts(mounts []Mount) error {
 // to say at info for each of them. A handler's panic is a 500, or the end of
 // the connection if the answer had begun.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	handled(r.Context())
 	res := &response{
 		ResponseWriter: w,
 		arrival:        supervisor.Arrival{RequestID: rand.Text(), Received: time.Now()},

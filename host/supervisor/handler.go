@@ -102,7 +102,7 @@ func (m *module) take(ctx context.Context, hold time.Duration, last *process, mo
 			return nil, e
 		}
 		var wait <-chan struct{}
-		if p := v.process; p != nil && !slices.Contains(p.mounts, mount) {
+		if p := v.process; p != nil && !slices.Contains(p.spec.Mounts, mount) {
 			if !v.busy {
 				return nil, wire.NewError(wire.CodeNoSuchRoute, fmt.Sprintf("module %q is not mounted at %q", v.spec.Name, mount))
 			}

@@ -35,21 +35,21 @@ func (m *module) adopt(ctx context.Context) {
 	case same && before.Enabled: // nothing was said, or only where the config stands
 		m.publish(v.state, v.reason)
 		return
-	case m.begun != nil && spec.suits(m.starting):
+	case m.begun != nil && spec.Suits(m.starting):
 		m.publish(v.state, v.reason)
 		return
-	case m.begun == nil && m.current != nil && spec.suits(m.current.spec):
+	case m.begun == nil && m.current != nil && spec.Suits(m.current.spec):
 		// Also when an attempt to replace it has failed and was taken back.
 		m.setLogLevel()
 		m.publish(Ready, "")
 		return
-	case m.begun == nil && m.retry != nil && spec.suits(before):
+	case m.begun == nil && m.retry != nil && spec.Suits(before):
 		m.publish(v.state, v.reason)
 		return
 	}
 	m.retry, m.falls = nil, nil
 	m.abandon()
-	if m.current != nil && !fresh && spec.suits(m.current.spec) {
+	if m.current != nil && !fresh && spec.Suits(m.current.spec) {
 		m.setLogLevel()
 		m.publish(Ready, "") // what was being started was not wanted after all
 		return
@@ -77,10 +77,10 @@ func (m *module) lieDown(ctx context.Context, over *farewell, drain time.Duratio
 // setLogLevel tells the current process what to log, if it does not know.
 func (m *module) setLogLevel() {
 	p := m.current
-	if p.spec.LogLevel == m.spec.LogLevel {
+	if p.level == m.spec.LogLevel {
 		return
 	}
-	p.spec.LogLevel = m.spec.LogLevel
+	p.level = m.spec.LogLevel
 	if err := p.lifeline.SetLogLevel(m.spec.LogLevel); err != nil {
 		m.logger.Debug("log level not told", "pid", p.pid, "error", err) // it is about to be seen as ended
 	}
@@ -100,9 +100,13 @@ func (m *module) rest() {
 // begin starts a process for spec, beside the current one if there is one.
 func (m *module) begin(ctx context.Context, reason string) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	a := attempt{spec: m.spec, id: rand.Text(), ended: slices.Clone(m.ended), tail: &m.tail}
+	m.starting = m.spec
+	if m.starting.Program != "" { // the one that is there by now
+		m.starting.Program = Fingerprint(m.starting.Path)
+	}
+	a := attempt{spec: m.starting, id: rand.Text(), ended: slices.Clone(m.ended), tail: &m.tail}
 	begun := make(chan outcome, 1)
-	m.begun, m.starting, m.cancel = begun, m.spec, cancel
+	m.begun, m.cancel = begun, cancel
 	go func() {
 		defer cancel()
 		p, err := m.launch(ctx, a)
@@ -155,7 +159,7 @@ func (m *module) welcome(ctx context.Context, o outcome) {
 	}
 	old := m.current
 	m.current = o.process
-	m.current.spec, m.current.mounts = m.starting, m.starting.Mounts
+	m.current.spec, m.current.level = m.starting, m.starting.LogLevel
 	m.setLogLevel()
 	m.publish(Ready, "")
 	if old != nil {

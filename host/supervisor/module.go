@@ -95,12 +95,12 @@ func (m *module) order(spec Spec) {
 	m.nudge()
 }
 
-// restart asks for a new process, also after a failure for good. Safe for
-// concurrent use.
-func (m *module) restart() {
+// restart asks for a new process for spec, also after a failure for good. Safe
+// for concurrent use.
+func (m *module) restart(spec Spec) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.fresh = true
+	m.wanted, m.fresh = spec, true
 	m.nudge()
 }
 
@@ -213,7 +213,7 @@ func (m *module) publish(state State, reason string) {
 	}
 	if state != old.state || v.process != old.process || reason != old.reason {
 		m.logger.Info("module state", "state", state, "reason", reason)
-		m.tail.note(string(state), reason)
+		m.tail.note(state, v.status().PID, reason)
 	}
 	m.now.Store(v)
 	close(old.changed)

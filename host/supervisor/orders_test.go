@@ -78,7 +78,7 @@ func TestOrders_RestartStartsBesideTheRunningProcess(t *testing.T) {
 	inBubble(t, m, nil, func(t *testing.T, s *Supervisor) {
 		settled(t, s)
 		old := m.last()
-		s.Restart("mod")
+		s.Restart(s.module("mod").now.Load().spec)
 		synctest.Wait()
 		begin(s, httptest.NewRequest("GET", "/", nil)).expect(t, 200, 0, "GET hello")
 		settled(t, s)
@@ -100,7 +100,7 @@ func TestOrders_RestartByHandEndsAFailureForGood(t *testing.T) {
 			t.Errorf("%d starts after the same spec again, want 1; %+v", m.starts(), st)
 		}
 		m.startErr = nil
-		s.Restart("mod")
+		s.Restart(s.module("mod").now.Load().spec)
 		if st := settled(t, s); st.State != Ready || st.Reason != "" {
 			t.Errorf("%+v", st)
 		}
@@ -140,7 +140,7 @@ func TestOrders_CrashLoopIsCutOff(t *testing.T) {
 		}
 		begin(s, httptest.NewRequest("GET", "/", nil)).expect(t, 503, 0, "")
 
-		s.Restart("mod")
+		s.Restart(s.module("mod").now.Load().spec)
 		if st := settled(t, s); st.State != Ready {
 			t.Errorf("restarted by hand: %+v", st)
 		}

@@ -24,8 +24,8 @@ type process struct {
 	pid      int
 	version  string
 	ready    time.Time
-	spec     Spec     // what it was started for, but for the log level that it was told; for the module's goroutine
-	mounts   []string // that it knows of
+	spec     Spec   // what it was started for; set before it is published
+	level    string // that it logs at; for the module's goroutine
 	client   *wire.Client
 	lifeline *wire.Lifeline
 	exited   <-chan struct{} // closed when the program has ended

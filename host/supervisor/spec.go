@@ -65,9 +65,9 @@ func (s Spec) equal(o Spec) bool {
 	return reflect.DeepEqual(s, o)
 }
 
-// suits reports whether a process that was started for o serves s just as
+// Suits reports whether a process that was started for o serves s just as
 // well: what differs then is the host's own business.
-func (s Spec) suits(o Spec) bool {
+func (s Spec) Suits(o Spec) bool {
 	o.Enabled, o.Overridden, o.LogLevel = s.Enabled, s.Overridden, s.LogLevel
 	o.RestartMax, o.RestartWindow = s.RestartMax, s.RestartWindow
 	o.DrainTimeout, o.Limits = s.DrainTimeout, s.Limits

@@ -96,13 +96,38 @@ func (s *Supervisor) Modules() []Status {
 	return list
 }
 
-// Restart asks for a new process of the module, also of one that has failed:
-// it is started beside the present one, takes over, and the old one drains.
-// Nothing happens to a module that is disabled or unknown.
-func (s *Supervisor) Restart(name string) {
-	if m := s.module(name); m != nil {
-		m.restart()
+// Restart asks for a new process for spec, of which the module must be known,
+// also if it has failed or one for spec runs: it is started beside the present one,
+// takes over, and the old one drains. Nothing is started if spec is not enabled.
+func (s *Supervisor) Restart(spec Spec) {
+	if m := s.module(spec.Name); m != nil {
+		m.restart(spec)
 	}
+}
+
+// Module returns what is known about one module and what it shall run for; ok
+// is false if there is none of that name.
+func (s *Supervisor) Module(name string) (st Status, spec Spec, ok bool) {
+	m := s.module(name)
+	if m == nil {
+		return Status{}, Spec{}, false
+	}
+	v := m.now.Load()
+	return v.status(), v.spec, true
+}
+
+// Running returns what the process that takes the module's requests was started
+// for; ok is false if there is none.
+func (s *Supervisor) Running(name string) (spec Spec, ok bool) {
+	m := s.module(name)
+	if m == nil {
+		return Spec{}, false
+	}
+	p := m.now.Load().process
+	if p == nil {
+		return Spec{}, false
+	}
+	return p.spec, true
 }
 
 // Settle waits until the module has done what it was told, or has found that it

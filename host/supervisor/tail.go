@@ -40,10 +40,13 @@ func (t *tail) add(level, text string) {
 	t.changed()
 }
 
-// note adds what has become of the module.
-func (t *tail) note(state, reason string) {
-	text := "module state: state=" + state
+// note adds what has become of the module; pid is 0 without a process.
+func (t *tail) note(state State, pid int, reason string) {
+	text := fmt.Sprintf("module state: state=%s", state)
 	level := "info"
+	if pid != 0 {
+		text += fmt.Sprintf(" pid=%d", pid)
+	}
 	if reason != "" {
 		text += fmt.Sprintf(" reason=%q", reason)
 		level = "warn"

@@ -39,6 +39,9 @@ const (
 	CodeInternal         Code = 714 // 500: a defect of ours or of a module
 	CodeTimedOut         Code = 715 // 503: request_timeout of the module's limits
 	CodeBusy             Code = 716 // 429: the module's concurrency limit
+	CodeUnauthorized     Code = 717 // 401: no or a wrong token, on the admin listener
+	CodeConfigRefused    Code = 718 // 422: the config has errors, nothing was changed
+	CodeNoSuchModule     Code = 719 // 404: no module of that name in the config
 )
 
 // messages holds the fixed text of each code; those below 700 are etcd's.
@@ -94,6 +97,12 @@ func (c Code) message() string {
 		return "Timed out"
 	case CodeBusy:
 		return "Too many requests"
+	case CodeUnauthorized:
+		return "Unauthorized"
+	case CodeConfigRefused:
+		return "Config refused"
+	case CodeNoSuchModule:
+		return "No such module"
 	}
 	return "Error"
 }
@@ -101,7 +110,7 @@ func (c Code) message() string {
 // status is the HTTP status that goes with the code.
 func (c Code) status() int {
 	switch c {
-	case CodeKeyNotFound, CodeNoSuchRoute, CodeModuleDisabled:
+	case CodeKeyNotFound, CodeNoSuchRoute, CodeModuleDisabled, CodeNoSuchModule:
 		return http.StatusNotFound
 	case CodeTTLInvalid, CodeIndexInvalid, CodeTimeoutInvalid, CodeNameRequired, CodeTargetRequired,
 		CodeTargetAmbiguous, CodeFieldInvalid, CodeNameInvalid, CodeValueInvalid, CodeRequestInvalid:
@@ -120,6 +129,10 @@ func (c Code) status() int {
 		return http.StatusRequestEntityTooLarge
 	case CodeBusy:
 		return http.StatusTooManyRequests
+	case CodeUnauthorized:
+		return http.StatusUnauthorized
+	case CodeConfigRefused:
+		return http.StatusUnprocessableEntity
 	}
 	return http.StatusInternalServerError
 }

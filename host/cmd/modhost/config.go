@@ -7,7 +7,9 @@ import (
 	"os"
 	"strings"
 
+	"github.com/etcd-modules/modhost/host"
 	"github.com/etcd-modules/modhost/host/config"
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 )
@@ -60,11 +62,11 @@ func complaints(diags hcl.Diagnostics) error {
 func configCommand(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Look at the config",
+		Short: "Check, show and reload the config",
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(checkCommand(s))
+	cmd.AddCommand(checkCommand(s), showCommand(s), reloadCommand(s))
 	return cmd
 }
 
@@ -72,10 +74,10 @@ func configCommand(s streams) *cobra.Command {
 func checkCommand(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Say what is wrong with the config, without starting anything",
-		Long: "Say what is wrong with the config, without starting anything: one line for each\n" +
-			"complaint, with file, line and column. What stands in the config blocks of\n" +
-			"modules is checked by their plugins when they start.",
+		Short: "Say what is wrong with the config",
+		Long: "Say what is wrong with the config: one line for each complaint, with file, line and\n" +
+			"column. No host need run: what stands in the config blocks of enabled modules is\n" +
+			"checked by their plugins, in processes that are started for that alone.",
 		Args: noArgs,
 	}
 	format := outputFlag(cmd)
@@ -85,6 +87,15 @@ func checkCommand(s streams) *cobra.Command {
 			return err
 		}
 		cfg, diags := config.Load(path)
+		if cfg != nil {
+			found, err := host.Check(cmd.Context(), cfg, hclog.NewNullLogger(), version())
+			if err != nil {
+				return err
+			}
+			if diags = append(diags, found...); diags.HasErrors() {
+				cfg = nil
+			}
+		}
 		if format.json {
 			return checkJSON(s, path, cfg, diags)
 		}
@@ -114,30 +125,16 @@ func checkJSON(s streams, path string, cfg *config.Config, diags hcl.Diagnostics
 		Enabled bool     `json:"enabled"`
 		Mounts  []string `json:"mounts"`
 	}
-	type complaint struct {
-		File   string `json:"file"`   // empty: the path as a whole
-		Line   int    `json:"line"`   // 0 without a file
-		Column int    `json:"column"` // 0 without a file
-		What   string `json:"what"`
-		Why    string `json:"why"` // with the remedy
-	}
 	result := struct {
-		Config     string      `json:"config"`
-		OK         bool        `json:"ok"`
-		Modules    []module    `json:"modules"`
-		Complaints []complaint `json:"complaints"`
-	}{path, cfg != nil, []module{}, []complaint{}}
+		Config     string             `json:"config"`
+		OK         bool               `json:"ok"`
+		Modules    []module           `json:"modules"`
+		Complaints []config.Complaint `json:"complaints"`
+	}{path, cfg != nil, []module{}, config.Complaints(diags)}
 	if cfg != nil {
 		for _, m := range cfg.Modules {
 			result.Modules = append(result.Modules, module{m.Name, m.Enabled, m.Mounts})
 		}
-	}
-	for _, d := range diags {
-		c := complaint{What: d.Summary, Why: d.Detail}
-		if d.Subject != nil {
-			c.File, c.Line, c.Column = d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column
-		}
-		result.Complaints = append(result.Complaints, c)
 	}
 	if err := printJSON(s.out, result); err != nil {
 		return err

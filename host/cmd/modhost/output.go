@@ -38,6 +38,13 @@ func (o *output) Set(s string) error {
 // Type implements pflag.Value.
 func (o *output) Type() string { return "text|json" }
 
+// printJSONLine prints v on one line.
+func printJSONLine(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
 // printJSON prints v on one or more lines for people and programs.
 func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)

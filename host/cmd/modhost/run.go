@@ -7,6 +7,9 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/etcd-modules/modhost/host/admin"
+	"github.com/etcd-modules/modhost/sdk/wire"
 )
 
 // Exit codes.
@@ -14,6 +17,8 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2 // wrong usage or config
+
+	exitUnreachable = 5 // no host answers
 )
 
 // streams are where commands print: facts to out, the rest to err.
@@ -56,6 +61,13 @@ func report(w io.Writer, err error) int {
 	case errors.As(err, &config):
 		fmt.Fprintln(w, err)
 		return exitUsage
+	case errors.Is(err, admin.ErrUnreachable):
+		fmt.Fprintf(w, "modhost: %v\n", err)
+		return exitUnreachable
+	}
+	var answer *wire.Error
+	if errors.As(err, &answer) { // its fixed message adds nothing for people
+		err = errors.New(answer.Cause)
 	}
 	fmt.Fprintf(w, "modhost: %v\n", err)
 	return exitFailed
@@ -76,7 +88,7 @@ func command(s streams) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.PersistentFlags().String("config", "", "config `FILE|DIR`; without it $MODHOST_CONFIG,\n"+
 		"./modhost.hcl or /etc/modhost/modhost.hcl, the first that exists")
-	root.AddCommand(serveCommand(s), configCommand(s), versionCommand(s))
+	root.AddCommand(serveCommand(s), configCommand(s), moduleCommand(s), logLevelCommand(s), versionCommand(s))
 	return root
 }
 

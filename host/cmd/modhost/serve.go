@@ -3,11 +3,15 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/etcd-modules/modhost/host"
 	"github.com/etcd-modules/modhost/host/config"
 	"github.com/etcd-modules/modhost/sdk/wire"
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 )
 
@@ -17,17 +21,27 @@ func serveCommand(s streams) *cobra.Command {
 		Use:   "serve",
 		Short: "Run the host until SIGTERM or SIGINT",
 		Long: "Run the host until SIGTERM or SIGINT: then requests in flight are finished, by the\n" +
-			"config's drain_timeout at the latest. A second signal ends it at once.\n\n" +
+			"config's drain_timeout at the latest. A second signal ends it at once. SIGHUP takes\n" +
+			"the config file over, as \"modhost config reload\" does.\n\n" +
 			"When the modules are ready, their URLs are printed to standard output. The log\n" +
 			"goes to standard error.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(cmd)
+			path, err := configPath(cmd)
 			if err != nil {
 				return err
 			}
+			cfg, diags := config.Load(path)
+			if cfg == nil {
+				return complaints(diags)
+			}
+			hangups := make(chan os.Signal, 1)
+			signal.Notify(hangups, syscall.SIGHUP)
+			defer signal.Stop(hangups)
 			h, err := host.New(cfg, newLogger(cfg, s.err), host.Version(version()),
-				host.OnReady(func(ready []host.Ready) { printReady(s.out, ready) }))
+				host.OnReady(func(ready []host.Ready) { printReady(s.out, ready) }),
+				host.Reload(func() (*config.Config, hcl.Diagnostics) { return config.Load(path) }),
+				host.ReloadOn(hangups))
 			if err != nil {
 				return err
 			}

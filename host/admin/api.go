@@ -1,0 +1,126 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"github.com/etcd-modules/modhost/host/config"
+	"github.com/etcd-modules/modhost/host/supervisor"
+)
+
+// A Backend carries out what is asked for. Its methods are called
+// concurrently. Errors that are a *wire.Error are answered as they are.
+type Backend interface {
+	// Modules returns the listing, sorted by name.
+	Modules() []supervisor.Status
+
+	// Module returns what is known about one module; false if there is none
+	// of that name.
+	Module(name string) (Module, bool)
+
+	// Switch enables or disables a module whatever the config says, until the
+	// next reload, and returns when that is done: the process serves, or has
+	// failed to, or is gone.
+	Switch(ctx context.Context, name string, enabled bool) (Module, error)
+
+	// Restart gives the module a new process and returns when that serves or
+	// has failed to.
+	Restart(ctx context.Context, name string) (Module, error)
+
+	// Follow calls f with the last lines of a module's log and, if more is set,
+	// with those that come, until ctx ends or f fails.
+	Follow(ctx context.Context, name string, more bool, f func([]supervisor.LogLine) error) error
+
+	// Reload takes the config over if nothing is wrong with it, and waits until
+	// what it changes is settled. With dryRun it only says what it would do. A
+	// config that is refused is no error: the report has complaints then.
+	Reload(ctx context.Context, dryRun bool) (*Report, error)
+
+	// LogLevel returns the present level: trace, debug, info, warn or error.
+	LogLevel() string
+
+	// SetLogLevel sets that of the host and all modules until the next reload.
+	SetLogLevel(ctx context.Context, level string) error
+}
+
+// A Module is one module in detail.
+type Module struct {
+	supervisor.Status
+	Command      string   `json:"command"`       // path of the executable
+	Args         []string `json:"args"`          // of the executable; not nil
+	SHA256       string   `json:"sha256"`        // that the executable has to have; empty: any
+	Privileges   []string `json:"privileges"`    // not nil
+	InFlight     int      `json:"in_flight"`     // requests, waiting ones included
+	DrainTimeout string   `json:"drain_timeout"` // as in "10s"
+	Limits       Limits   `json:"limits"`
+	Restart      Restart  `json:"restart"`
+}
+
+// Limits are those of the config, 0 and "0s" where there is none.
+type Limits struct {
+	Concurrency    int    `json:"concurrency"`
+	BodyBytes      int64  `json:"body_bytes"`
+	HeaderBytes    int64  `json:"header_bytes"`
+	RequestTimeout string `json:"request_timeout"`
+}
+
+// Restart is when a crashing module counts as failed.
+type Restart struct {
+	Max    int    `json:"max"`
+	Window string `json:"window"`
+}
+
+// NewModule puts together what is known about a module.
+func NewModule(st supervisor.Status, spec supervisor.Spec, inflight int) Module {
+	return Module{
+		Status:       st,
+		Command:      spec.Path,
+		Args:         append([]string{}, spec.Args...),
+		SHA256:       spec.SHA256,
+		Privileges:   append([]string{}, spec.Privileges...),
+		InFlight:     inflight,
+		DrainTimeout: text(spec.DrainTimeout),
+		Limits: Limits{
+			Concurrency: spec.Limits.Concurrency, BodyBytes: spec.Limits.BodyBytes,
+			HeaderBytes: spec.Limits.HeaderBytes, RequestTimeout: text(spec.Limits.RequestTimeout),
+		},
+		Restart: Restart{spec.RestartMax, text(spec.RestartWindow)},
+	}
+}
+
+func text(d time.Duration) string { return d.String() }
+
+// A Report says what a reload has done, or would do.
+type Report struct {
+	Applied    bool               `json:"applied"` // false in a dry run and when the config was refused
+	DryRun     bool               `json:"dry_run"`
+	Changes    []Change           `json:"changes"`    // the host first, then modules; not nil
+	Complaints []config.Complaint `json:"complaints"` // why it was refused; not nil
+}
+
+// What becomes of a module's process.
+const (
+	Start   = "start"
+	Replace = "replace" // a new one takes over, the old one drains
+	Stop    = "stop"
+	Keep    = "keep"
+)
+
+// A Change is what is different for one module, or for the host.
+type Change struct {
+	Module   string   `json:"module"`   // empty: the host
+	Kind     string   `json:"kind"`     // added, removed or changed
+	Settings []string `json:"settings"` // what differs, by its name in the config, and "program" for an executable that was built anew; not nil
+	Process  string   `json:"process"`  // what becomes of it: start, replace, stop or keep; empty for the host
+
+	// How it went; empty in a dry run and for the host.
+	State  supervisor.State `json:"state"`
+	PID    int              `json:"pid"`
+	Reason string           `json:"reason"` // of a failure; for people
+}
+
+// Failed reports whether the module does not run as it should now. A module
+// whose new process did not start may still be served by the old one.
+func (c Change) Failed() bool {
+	return c.Process != Stop && c.Reason != "" || c.State == supervisor.Failed || c.State == supervisor.Backoff
+}

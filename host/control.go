@@ -1,0 +1,243 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/etcd-modules/modhost/host/admin"
+	"github.com/etcd-modules/modhost/host/config"
+	"github.com/etcd-modules/modhost/host/server"
+	"github.com/etcd-modules/modhost/host/supervisor"
+	"github.com/etcd-modules/modhost/sdk/wire"
+)
+
+// settleTime is how long an order waits for what it has ordered, beside the
+// time that the module has to drain: somewhat more than a plugin has to start.
+const settleTime = 20 * time.Second
+
+// control carries out what operators order, one order at a time. What runs
+// follows from the config and from what was ordered since it was read.
+type control struct {
+	logger    hclog.Logger
+	read      func() (*config.Config, hcl.Diagnostics) // the config anew; nil if it can't be
+	plugins   *supervisor.Supervisor
+	mount     func([]server.Mount) error
+	endpoints []string // of etcd
+
+	turn chan struct{} // holds one while an order is carried out, which guards changes of the rest
+
+	mu    sync.Mutex // guards looks at the rest, and changes
+	cfg   *config.Config
+	specs []supervisor.Spec // of cfg, changed by what was ordered since
+}
+
+var _ admin.Backend = (*control)(nil)
+
+func newControl(cfg *config.Config, logger hclog.Logger, plugins *supervisor.Supervisor, mount func([]server.Mount) error, endpoints []string) *control {
+	return &control{
+		logger: logger, plugins: plugins, mount: mount, endpoints: endpoints,
+		turn: make(chan struct{}, 1), cfg: cfg,
+	}
+}
+
+// begin takes the turn. end gives it back.
+func (c *control) begin(ctx context.Context) error {
+	select {
+	case c.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *control) end() { <-c.turn }
+
+// state returns what is wanted at present; the list is the caller's own.
+func (c *control) state() (*config.Config, []supervisor.Spec) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cfg, slices.Clone(c.specs)
+}
+
+// specsOf returns what the supervisor shall run for a config.
+func (c *control) specsOf(cfg *config.Config) ([]supervisor.Spec, error) {
+	list, err := specs(cfg)
+	for _, s := range list {
+		s.Store.Endpoints = c.endpoints
+	}
+	return list, err
+}
+
+// start makes the config that the host was started with what runs.
+func (c *control) start() error {
+	list, err := c.specsOf(c.cfg)
+	if err != nil {
+		return err
+	}
+	return c.apply(c.cfg, list)
+}
+
+// apply makes list what is wanted and what runs.
+func (c *control) apply(cfg *config.Config, list []supervisor.Spec) error {
+	c.mu.Lock()
+	c.cfg, c.specs = cfg, list
+	c.mu.Unlock()
+	c.plugins.Apply(list)
+	return c.remount(list)
+}
+
+// remount tells the server which mounts there are: those of list, and those
+// that a process knows which is going to be replaced.
+func (c *control) remount(list []supervisor.Spec) error {
+	var mounts []server.Mount
+	add := func(name string, paths []string) {
+		for _, path := range paths {
+			if !slices.ContainsFunc(mounts, func(m server.Mount) bool { return overlap(m.Path, path) }) {
+				mounts = append(mounts, server.Mount{Path: path, Module: name, Handler: c.plugins.Handler(name)})
+			}
+		}
+	}
+	for _, s := range list {
+		add(s.Name, s.Mounts)
+	}
+	for _, s := range list {
+		running, _ := c.plugins.Running(s.Name)
+		add(s.Name, running.Mounts)
+	}
+	return c.mount(mounts)
+}
+
+// overlap reports whether requests to a and b could not be told apart.
+func overlap(a, b string) bool {
+	return strings.HasPrefix(a+"/", b+"/") || strings.HasPrefix(b+"/", a+"/")
+}
+
+// settle waits until the modules have done what they were told, as far as they
+// can for now, in bounded time.
+func (c *control) settle(drain time.Duration, names ...string) {
+	// Who has ordered it may leave, and it is carried out all the same.
+	ctx, cancel := context.WithTimeout(context.Background(), settleTime+drain)
+	defer cancel()
+	for _, name := range names {
+		c.plugins.Settle(ctx, name) //nolint:errcheck // the listing says how far it got
+	}
+}
+
+// Modules returns the listing.
+func (c *control) Modules() []supervisor.Status { return c.plugins.Modules() }
+
+// Module returns one module in detail.
+func (c *control) Module(name string) (admin.Module, bool) {
+	st, spec, ok := c.plugins.Module(name)
+	if !ok {
+		return admin.Module{}, false
+	}
+	return admin.NewModule(st, spec, c.plugins.InFlight(name)), true
+}
+
+// known returns the module, or the error that there is none.
+func (c *control) known(name string) (admin.Module, error) {
+	m, ok := c.Module(name)
+	if !ok {
+		return m, admin.NoSuchModule(name, c.Modules())
+	}
+	return m, nil
+}
+
+// Switch enables or disables a module until the next reload.
+func (c *control) Switch(ctx context.Context, name string, enabled bool) (admin.Module, error) {
+	if err := c.begin(ctx); err != nil {
+		return admin.Module{}, err
+	}
+	defer c.end()
+	m, err := c.known(name)
+	if err != nil {
+		return m, err
+	}
+	cfg, list := c.state()
+	for i := range list {
+		if s := &list[i]; s.Name == name && s.Enabled != enabled {
+			s.Enabled, s.Overridden = enabled, !s.Overridden
+			s.Program = supervisor.Fingerprint(s.Path)
+			c.logger.Info("module switched by operator", "module", name, "enabled", enabled)
+		}
+	}
+	if err := c.apply(cfg, list); err != nil {
+		return m, err
+	}
+	c.settle(cfg.DrainTimeout, name)
+	return c.known(name)
+}
+
+// Restart gives the module a new process.
+func (c *control) Restart(ctx context.Context, name string) (admin.Module, error) {
+	if err := c.begin(ctx); err != nil {
+		return admin.Module{}, err
+	}
+	defer c.end()
+	m, err := c.known(name)
+	switch {
+	case err != nil:
+		return m, err
+	case !m.Enabled:
+		return m, wire.NewError(wire.CodeModuleDisabled, fmt.Sprintf("module %q is disabled; run \"modhost module enable %s\"", name, name))
+	}
+	cfg, list := c.state()
+	for i := range list {
+		if s := &list[i]; s.Name == name {
+			s.Program = supervisor.Fingerprint(s.Path)
+			c.logger.Info("module restarted by operator", "module", name)
+			c.plugins.Restart(*s)
+		}
+	}
+	if err := c.apply(cfg, list); err != nil {
+		return m, err
+	}
+	c.settle(0, name)
+	return c.known(name)
+}
+
+// Follow passes a module's log on.
+func (c *control) Follow(ctx context.Context, name string, more bool, f func([]supervisor.LogLine) error) error {
+	if _, err := c.known(name); err != nil {
+		return err
+	}
+	if !more {
+		return f(c.plugins.Logs(name))
+	}
+	_, err := c.plugins.Follow(ctx, name, f)
+	return err
+}
+
+// LogLevel returns the level that the host logs at.
+func (c *control) LogLevel() string { return c.logger.GetLevel().String() }
+
+// SetLogLevel sets that of the host and all modules.
+func (c *control) SetLogLevel(ctx context.Context, level string) error {
+	if err := c.begin(ctx); err != nil {
+		return err
+	}
+	defer c.end()
+	cfg, list := c.state()
+	for i := range list {
+		list[i].LogLevel = level
+	}
+	c.setLevel(level)
+	return c.apply(cfg, list)
+}
+
+// setLevel sets the host's own level, and says so at either.
+func (c *control) setLevel(level string) {
+	if c.LogLevel() == level {
+		return
+	}
+	c.logger.Info("log level changed", "level", level)
+	c.logger.SetLevel(hclog.LevelFromString(level))
+}

@@ -1,0 +1,235 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/etcd-modules/modhost/host/admin"
+	"github.com/etcd-modules/modhost/host/config"
+	"github.com/etcd-modules/modhost/host/supervisor"
+	"github.com/etcd-modules/modhost/sdk/wire"
+	"github.com/etcd-modules/modhost/sdk/wire/wirepb"
+)
+
+// reloadOn reloads for each signal until ctx ends.
+func (c *control) reloadOn(ctx context.Context, signals <-chan os.Signal) {
+	for {
+		select {
+		case <-signals:
+			if _, err := c.Reload(ctx, false); err != nil && ctx.Err() == nil {
+				c.logger.Error("config not reloaded", "error", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Reload takes the config over. It is checked as a whole first, by the host and
+// by the plugins of all modules that need a new process: with an error anywhere
+// nothing is changed.
+func (c *control) Reload(ctx context.Context, dryRun bool) (*admin.Report, error) {
+	report, err := c.reload(ctx, dryRun)
+	if err == nil && !dryRun {
+		c.tell(report)
+	}
+	return report, err
+}
+
+// tell puts a report into the log.
+func (c *control) tell(r *admin.Report) {
+	for _, complaint := range r.Complaints {
+		c.logger.Error("config refused, nothing was changed", "complaint", complaint)
+	}
+	for _, ch := range r.Changes {
+		if ch.Module == "" {
+			c.logger.Info("host changed", "settings", ch.Settings)
+			continue
+		}
+		c.logger.Info("module changed", "module", ch.Module, "kind", ch.Kind, "settings", ch.Settings, "process", ch.Process, "state", ch.State, "pid", ch.PID)
+	}
+	if r.Applied {
+		c.logger.Info("config reloaded", "changes", len(r.Changes))
+	}
+}
+
+func (c *control) reload(ctx context.Context, dryRun bool) (*admin.Report, error) {
+	if c.read == nil {
+		return nil, wire.NewError(wire.CodeRequestInvalid, "this host was not started with a config file")
+	}
+	if err := c.begin(ctx); err != nil {
+		return nil, err
+	}
+	defer c.end()
+	report := &admin.Report{DryRun: dryRun, Changes: []admin.Change{}, Complaints: []config.Complaint{}}
+	next, diags := c.read()
+	if next == nil {
+		report.Complaints = config.Complaints(diags)
+		return report, nil
+	}
+	now, before := c.state()
+	changes, diags := config.Diff(now, next)
+	after, err := c.specsOf(next)
+	if err != nil {
+		return nil, err
+	}
+	plan := c.plan(changes, before, after)
+	diags = append(diags, c.check(ctx, next, after, plan)...)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	report.Changes = plan
+	if diags.HasErrors() {
+		report.Complaints, report.Changes = config.Complaints(diags), []admin.Change{}
+		return report, nil
+	}
+	if dryRun {
+		return report, nil
+	}
+	c.setLevel(next.LogLevel)
+	if err := c.apply(next, after); err != nil {
+		return nil, err
+	}
+	report.Applied = true
+	c.outcome(report, max(now.DrainTimeout, next.DrainTimeout))
+	return report, c.remount(after)
+}
+
+// plan says for each module what becomes of its process. Beside what the files
+// say differently it has the executables that are not those that were started,
+// and what operators had switched.
+func (c *control) plan(changes []config.Change, before, after []supervisor.Spec) []admin.Change {
+	list := []admin.Change{}
+	said := map[string]config.Change{}
+	for _, ch := range changes {
+		if ch.Module == "" {
+			list = append(list, admin.Change{Kind: ch.Kind, Settings: ch.Settings})
+		}
+		said[ch.Module] = ch
+	}
+	was := map[string]supervisor.Spec{}
+	for _, s := range before {
+		was[s.Name] = s
+	}
+	for _, s := range after {
+		old, known := was[s.Name]
+		delete(was, s.Name)
+		ch := admin.Change{Module: s.Name, Kind: "changed", Settings: append([]string{}, said[s.Name].Settings...), Process: admin.Keep}
+		if !known {
+			ch.Kind = "added"
+		}
+		if old.Overridden && !slices.Contains(ch.Settings, "enabled") {
+			ch.Settings = append(ch.Settings, "enabled") // the operator's switch ends
+		}
+		running, runs := c.plugins.Running(s.Name)
+		if runs && running.Path == s.Path && running.Program != s.Program {
+			ch.Settings = append(ch.Settings, "program")
+		}
+		switch {
+		case !s.Enabled && old.Enabled:
+			ch.Process = admin.Stop
+		case s.Enabled && !runs && !(known && s.Suits(old) && old.Enabled):
+			ch.Process = admin.Start
+		case s.Enabled && runs && !s.Suits(running):
+			ch.Process = admin.Replace
+		}
+		if !known || len(ch.Settings) > 0 || ch.Process != admin.Keep {
+			list = append(list, ch)
+		}
+	}
+	for _, s := range before {
+		if _, gone := was[s.Name]; gone {
+			ch := admin.Change{Module: s.Name, Kind: "removed", Settings: []string{}, Process: admin.Stop}
+			if !s.Enabled {
+				ch.Process = admin.Keep
+			}
+			list = append(list, ch)
+		}
+	}
+	return list
+}
+
+// check has the plugins judge the configs that they would be started with.
+func (c *control) check(ctx context.Context, cfg *config.Config, list []supervisor.Spec, plan []admin.Change) hcl.Diagnostics {
+	starts := map[string]bool{}
+	for _, ch := range plan {
+		starts[ch.Module] = ch.Process == admin.Start || ch.Process == admin.Replace
+	}
+	var ask []supervisor.Spec
+	for _, s := range list {
+		if starts[s.Name] {
+			ask = append(ask, s)
+		}
+	}
+	return diagnose(cfg, c.plugins.Check(ctx, ask))
+}
+
+// outcome waits until what was changed is settled, and notes how it went.
+func (c *control) outcome(report *admin.Report, drain time.Duration) {
+	var wg sync.WaitGroup
+	for i := range report.Changes {
+		ch := &report.Changes[i]
+		if ch.Module == "" || ch.Kind == "removed" {
+			continue
+		}
+		wg.Go(func() {
+			c.settle(drain, ch.Module)
+			if st, _, ok := c.plugins.Module(ch.Module); ok {
+				ch.State, ch.PID, ch.Reason = st.State, st.PID, st.Reason
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// diagnose puts what plugins have found at its place in the user's files.
+func diagnose(cfg *config.Config, findings []supervisor.Finding) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, f := range findings {
+		for _, d := range f.Diagnostics {
+			diags = append(diags, located(cfg, f.Module, d))
+		}
+		if f.Err == nil {
+			continue
+		}
+		at := headOf(cfg, f.Module)
+		if r, ok := cfg.Position(fmt.Sprintf("module %q: command", f.Module)); ok {
+			at = r
+		}
+		diags = append(diags, &hcl.Diagnostic{
+			Severity: hcl.DiagError, Summary: fmt.Sprintf("module %q", f.Module), Detail: f.Err.Error(), Subject: at.Ptr(),
+		})
+	}
+	return diags
+}
+
+// located is a plugin's complaint in the host's words.
+func located(cfg *config.Config, module string, d *wirepb.Diagnostic) *hcl.Diagnostic {
+	out := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: fmt.Sprintf("module %q: %s", module, d.GetSummary()), Detail: d.GetDetail()}
+	if d.GetSeverity() == wirepb.Diagnostic_WARNING {
+		out.Severity = hcl.DiagWarning
+	}
+	at := headOf(cfg, module)
+	if d.GetFilename() != "" {
+		pos := hcl.Pos{Line: int(d.GetLine()), Column: int(d.GetColumn())}
+		at = hcl.Range{Filename: d.GetFilename(), Start: pos, End: pos}
+	}
+	out.Subject = at.Ptr()
+	return out
+}
+
+// headOf returns where the module's block begins.
+func headOf(cfg *config.Config, module string) hcl.Range {
+	for _, m := range cfg.Modules {
+		if m.Name == module {
+			return m.Range
+		}
+	}
+	return hcl.Range{}
+}
