@@ -152,56 +152,70 @@ func (c *control) known(name string) (admin.Module, error) {
 }
 
 // Switch enables or disables a module until the next reload.
-func (c *control) Switch(ctx context.Context, name string, enabled bool) (admin.Module, error) {
+func (c *control) Switch(ctx context.Context, o admin.Order, enabled bool) (admin.Module, error) {
 	if err := c.begin(ctx); err != nil {
 		return admin.Module{}, err
 	}
-	defer c.end()
-	m, err := c.known(name)
+	m, err := c.known(o.Module)
+	cfg, list := c.state()
+	if err == nil {
+		err = c.switchTo(cfg, list, o, enabled)
+	}
+	c.end()
 	if err != nil {
 		return m, err
 	}
-	cfg, list := c.state()
+	if o.Wait {
+		c.settle(cfg.DrainTimeout, o.Module)
+	}
+	return c.known(o.Module)
+}
+
+// switchTo is an order to switch. The caller has the turn.
+func (c *control) switchTo(cfg *config.Config, list []supervisor.Spec, o admin.Order, enabled bool) error {
 	for i := range list {
-		if s := &list[i]; s.Name == name && s.Enabled != enabled {
+		if s := &list[i]; s.Name == o.Module && s.Enabled != enabled {
 			s.Enabled, s.Overridden = enabled, !s.Overridden
 			s.Program = supervisor.Fingerprint(s.Path)
-			c.logger.Info("module switched by operator", "module", name, "enabled", enabled)
+			c.logger.Info("module switched", "module", o.Module, "enabled", enabled, "by", o.By)
 		}
 	}
-	if err := c.apply(cfg, list); err != nil {
-		return m, err
-	}
-	c.settle(cfg.DrainTimeout, name)
-	return c.known(name)
+	return c.apply(cfg, list)
 }
 
 // Restart gives the module a new process.
-func (c *control) Restart(ctx context.Context, name string) (admin.Module, error) {
+func (c *control) Restart(ctx context.Context, o admin.Order) (admin.Module, error) {
 	if err := c.begin(ctx); err != nil {
 		return admin.Module{}, err
 	}
-	defer c.end()
-	m, err := c.known(name)
-	switch {
-	case err != nil:
+	m, err := c.known(o.Module)
+	if err == nil {
+		err = c.restart(m, o)
+	}
+	c.end()
+	if err != nil {
 		return m, err
-	case !m.Enabled:
-		return m, wire.NewError(wire.CodeModuleDisabled, fmt.Sprintf("module %q is disabled; run \"modhost module enable %s\"", name, name))
+	}
+	if o.Wait {
+		c.settle(0, o.Module)
+	}
+	return c.known(o.Module)
+}
+
+// restart is an order to restart m. The caller has the turn.
+func (c *control) restart(m admin.Module, o admin.Order) error {
+	if !m.Enabled {
+		return wire.NewError(wire.CodeModuleDisabled, fmt.Sprintf("module %q is disabled; run \"modhost module enable %s\"", o.Module, o.Module))
 	}
 	cfg, list := c.state()
 	for i := range list {
-		if s := &list[i]; s.Name == name {
+		if s := &list[i]; s.Name == o.Module {
 			s.Program = supervisor.Fingerprint(s.Path)
-			c.logger.Info("module restarted by operator", "module", name)
+			c.logger.Info("module restarted", "module", o.Module, "by", o.By)
 			c.plugins.Restart(*s)
 		}
 	}
-	if err := c.apply(cfg, list); err != nil {
-		return m, err
-	}
-	c.settle(0, name)
-	return c.known(name)
+	return c.apply(cfg, list)
 }
 
 // Follow passes a module's log on.

@@ -140,7 +140,10 @@ func (h *Host) Run(ctx context.Context) (err error) {
 	}
 	defer orders.Close() // server.Run has done so if it came to that
 
-	plugins := supervisor.New(supervisor.Options{Logger: h.logger, HostVersion: h.version})
+	var control *control
+	plugins := supervisor.New(supervisor.Options{Logger: h.logger, HostVersion: h.version, HostAPI: func(module string) http.Handler {
+		return admin.ModulesHandler(control, module, h.logger.Named("admin"))
+	}})
 	defer func() { err = errors.Join(err, h.closePlugins(plugins)) }()
 	health := func(ctx context.Context) error { return etcd.Health(ctx, h.client(), endpoints) }
 	handler, err := server.New(server.Options{
@@ -149,7 +152,7 @@ func (h *Host) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	control := newControl(h.cfg, h.logger, plugins, handler.SetMounts, endpoints)
+	control = newControl(h.cfg, h.logger, plugins, handler.SetMounts, endpoints)
 	control.read = h.read
 	if err := control.start(); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/etcd-modules/modhost/host/config"
@@ -26,6 +27,9 @@ func specs(cfg *config.Config) ([]supervisor.Spec, error) {
 	for _, m := range cfg.Modules {
 		own := proto.CloneOf(store)
 		own.Prefix = cfg.Etcd.Prefix + "/" + m.Name
+		if slices.Contains(m.Privileges, "keys") {
+			own.KeysPrefix = "/"
+		}
 		path := executable(dir, m)
 		list = append(list, supervisor.Spec{
 			Name:          m.Name,

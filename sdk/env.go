@@ -37,8 +37,20 @@ type Env struct {
 	Ended []string
 
 	// Privileges are those that the config grants: keys, cluster, modules.
-	// The host's config can't grant any so far, so there are none.
 	Privileges []string
+
+	// Keys is the whole store of etcd, with keys as other programs have made
+	// them, see [store.CheckAnyKey]: a directory's entries are those below it.
+	// The modules' own keys are hidden from lists. nil without the privilege keys.
+	Keys store.Store
+
+	// Cluster tells the members of etcd's cluster; nil without the privilege
+	// cluster.
+	Cluster store.Cluster
+
+	// Modules looks at and switches all modules of the host; nil without the
+	// privilege modules.
+	Modules *Modules
 
 	mu        sync.Mutex
 	draining  chan struct{} // made when first asked for

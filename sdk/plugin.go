@@ -26,6 +26,10 @@ type Options struct {
 	// end. Required.
 	OpenStore func(c *wirepb.StoreConfig) (store.Store, error)
 
+	// OpenKeys makes Env.Keys, for modules with the privilege keys; nil: there is
+	// none. It is closed like the store.
+	OpenKeys func(c *wirepb.StoreConfig) (store.Store, error)
+
 	// Exit is called when the host is gone. Required.
 	Exit func()
 }
@@ -100,12 +104,15 @@ func (p *program[C]) start(cfg C, req *wirepb.ConfigureRequest) error {
 	if p.drained.Reason != 0 {
 		env.drain(p.drained)
 	}
-	h, err := p.call(cfg, env)
+	var h http.Handler
+	if err = env.grant(req, s, p.options.OpenKeys); err == nil {
+		h, err = p.call(cfg, env)
+	}
 	if err == nil && h == nil {
 		err = errors.New("its constructor returned no handler")
 	}
 	if err != nil {
-		return errors.Join(err, closeStore(s))
+		return errors.Join(err, closeStore(env.Keys), closeStore(s))
 	}
 	p.handler, p.env = h, env
 	return nil
@@ -163,7 +170,7 @@ func (p *program[C]) Close(ctx context.Context) error {
 	if c, ok := h.(interface{ Close(context.Context) error }); ok {
 		err = c.Close(ctx)
 	}
-	return errors.Join(err, closeStore(env.Store))
+	return errors.Join(err, closeStore(env.Keys), closeStore(env.Store))
 }
 
 func (p *program[C]) HostGone() { p.options.Exit() }

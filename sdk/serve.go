@@ -52,6 +52,7 @@ func Serve[C any](name string, defaults C, New func(cfg C, env *Env) (http.Handl
 	p := NewPlugin(name, defaults, New, Options{
 		Logger:    logger,
 		OpenStore: openStore,
+		OpenKeys:  openKeys,
 		Exit:      func() { os.Exit(0) },
 	})
 	go wire.TrimIdle(context.Background())
@@ -66,14 +67,25 @@ func Serve[C any](name string, defaults C, New func(cfg C, env *Env) (http.Handl
 	os.Exit(0)
 }
 
-// openStore makes the driver that the host's config asks for.
+// openStore makes the driver that the host's config asks for, confined to the
+// module's own prefix.
 func openStore(c *wirepb.StoreConfig) (store.Store, error) {
+	return open(c, c.GetPrefix(), false)
+}
+
+// openKeys makes one for the keys of others.
+func openKeys(c *wirepb.StoreConfig) (store.Store, error) {
+	return open(c, c.GetKeysPrefix(), true)
+}
+
+func open(c *wirepb.StoreConfig, prefix string, anyKey bool) (store.Store, error) {
 	if api := c.GetApi(); api != "v2" {
 		return nil, fmt.Errorf("store: unknown api %q; this plugin knows \"v2\"", api)
 	}
 	return etcdv2.New(etcdv2.Config{
 		Endpoints: c.GetEndpoints(),
-		Prefix:    c.GetPrefix(),
+		Prefix:    prefix,
+		AnyKey:    anyKey,
 		Username:  c.GetUsername(),
 		Password:  c.GetPassword(),
 		CAFile:    c.GetCaFile(),

@@ -19,13 +19,11 @@ type Backend interface {
 	Module(name string) (Module, bool)
 
 	// Switch enables or disables a module whatever the config says, until the
-	// next reload, and returns when that is done: the process serves, or has
-	// failed to, or is gone.
-	Switch(ctx context.Context, name string, enabled bool) (Module, error)
+	// next reload.
+	Switch(ctx context.Context, o Order, enabled bool) (Module, error)
 
-	// Restart gives the module a new process and returns when that serves or
-	// has failed to.
-	Restart(ctx context.Context, name string) (Module, error)
+	// Restart gives the module a new process.
+	Restart(ctx context.Context, o Order) (Module, error)
 
 	// Follow calls f with the last lines of a module's log and, if more is set,
 	// with those that come, until ctx ends or f fails.
@@ -41,6 +39,16 @@ type Backend interface {
 
 	// SetLogLevel sets that of the host and all modules until the next reload.
 	SetLogLevel(ctx context.Context, level string) error
+}
+
+// An Order is about one module.
+type Order struct {
+	Module string // its name
+	By     string // who gives it, for the log
+
+	// Wait says to return only when it is carried out: the process serves, or
+	// has failed to, or is gone.
+	Wait bool
 }
 
 // A Module is one module in detail.

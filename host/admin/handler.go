@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/json"
@@ -19,36 +20,56 @@ import (
 	"github.com/etcd-modules/modhost/sdk/wire"
 )
 
-// Handler answers with b. If token is not empty, a request must present it as
-// "Authorization: Bearer TOKEN". Orders are logged.
+// Handler answers operators with b. If token is not empty, a request must
+// present it as "Authorization: Bearer TOKEN".
 func Handler(b Backend, token string, logger hclog.Logger) http.Handler {
-	h := &handler{backend: b, logger: logger}
-	r := httprouter.New()
-	r.RedirectTrailingSlash, r.RedirectFixedPath = false, false
-	r.GET("/v1/modules", h.do(h.list))
-	r.GET("/v1/modules/:name", h.do(h.show))
-	r.POST("/v1/modules/:name/enable", h.do(h.enable))
-	r.POST("/v1/modules/:name/disable", h.do(h.disable))
-	r.POST("/v1/modules/:name/restart", h.do(h.restart))
-	r.GET("/v1/modules/:name/logs", h.do(h.logs))
+	h := &handler{backend: b, by: "operator", logger: logger}
+	r := h.modules()
 	r.POST("/v1/reload", h.do(h.reload))
 	r.GET("/v1/log-level", h.do(h.level))
 	r.PUT("/v1/log-level", h.do(h.setLevel))
-	r.NotFound = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		wire.WriteError(w, wire.NewError(wire.CodeNoSuchRoute, fmt.Sprintf("nothing is at %q; GET /v1/modules lists the modules", r.URL.Path)))
-	})
-	r.MethodNotAllowed = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		wire.WriteError(w, wire.NewError(wire.CodeMethodNotAllowed, w.Header().Get("Allow")+" is"))
-	})
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		w.Header().Set("X-Request-Id", rand.Text())
+	return identified(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if !authorized(req, token) {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			wire.WriteError(w, wire.NewError(wire.CodeUnauthorized, "present the content of admin.token_file as \"Authorization: Bearer …\""))
 			return
 		}
 		r.ServeHTTP(w, req)
+	}))
+}
+
+// ModulesHandler answers a plugin that has the privilege modules: the paths
+// below /v1/modules alone. By is the module that it works for.
+func ModulesHandler(b Backend, by string, logger hclog.Logger) http.Handler {
+	h := &handler{backend: b, by: fmt.Sprintf("module %q", by), logger: logger}
+	return identified(h.modules())
+}
+
+// identified gives each answer an id.
+func identified(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Request-Id", rand.Text())
+		h.ServeHTTP(w, r)
 	})
+}
+
+// modules routes what is about modules.
+func (h *handler) modules() *httprouter.Router {
+	r := httprouter.New()
+	r.RedirectTrailingSlash, r.RedirectFixedPath, r.HandleOPTIONS = false, false, false
+	r.GET("/v1/modules", h.do(h.list))
+	r.GET("/v1/modules/:name", h.do(h.show))
+	r.POST("/v1/modules/:name/enable", h.do(h.enable))
+	r.POST("/v1/modules/:name/disable", h.do(h.disable))
+	r.POST("/v1/modules/:name/restart", h.do(h.restart))
+	r.GET("/v1/modules/:name/logs", h.do(h.logs))
+	r.NotFound = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		wire.WriteError(w, wire.NewError(wire.CodeNoSuchRoute, fmt.Sprintf("nothing is at %q; GET /v1/modules lists the modules", r.URL.Path)))
+	})
+	r.MethodNotAllowed = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		wire.WriteError(w, wire.NewError(wire.CodeMethodNotAllowed, w.Header().Get("Allow")+" is"))
+	})
+	return r
 }
 
 func authorized(r *http.Request, token string) bool {
@@ -61,6 +82,7 @@ func authorized(r *http.Request, token string) bool {
 
 type handler struct {
 	backend Backend
+	by      string // who gives orders here
 	logger  hclog.Logger
 }
 
@@ -95,21 +117,23 @@ func (h *handler) show(w http.ResponseWriter, _ *http.Request, name string) erro
 }
 
 func (h *handler) enable(w http.ResponseWriter, r *http.Request, name string) error {
-	m, err := h.backend.Switch(r.Context(), name, true)
-	return answer(w, m, err)
+	return h.order(w, r, name, func(ctx context.Context, o Order) (Module, error) { return h.backend.Switch(ctx, o, true) })
 }
 
 func (h *handler) disable(w http.ResponseWriter, r *http.Request, name string) error {
-	m, err := h.backend.Switch(r.Context(), name, false)
-	return answer(w, m, err)
+	return h.order(w, r, name, func(ctx context.Context, o Order) (Module, error) { return h.backend.Switch(ctx, o, false) })
 }
 
 func (h *handler) restart(w http.ResponseWriter, r *http.Request, name string) error {
-	m, err := h.backend.Restart(r.Context(), name)
-	return answer(w, m, err)
+	return h.order(w, r, name, h.backend.Restart)
 }
 
-func answer(w http.ResponseWriter, m Module, err error) error {
+func (h *handler) order(w http.ResponseWriter, r *http.Request, name string, give func(context.Context, Order) (Module, error)) error {
+	wait, err := flag(r, "wait", true)
+	if err != nil {
+		return err
+	}
+	m, err := give(r.Context(), Order{name, h.by, wait})
 	if err != nil {
 		return err
 	}
@@ -118,7 +142,7 @@ func answer(w http.ResponseWriter, m Module, err error) error {
 
 // logs sends lines as they come, each flushed.
 func (h *handler) logs(w http.ResponseWriter, r *http.Request, name string) error {
-	more, err := flag(r, "follow")
+	more, err := flag(r, "follow", false)
 	if err != nil {
 		return err
 	}
@@ -143,7 +167,7 @@ func (h *handler) logs(w http.ResponseWriter, r *http.Request, name string) erro
 }
 
 func (h *handler) reload(w http.ResponseWriter, r *http.Request, _ string) error {
-	dry, err := flag(r, "dry_run")
+	dry, err := flag(r, "dry_run", false)
 	if err != nil {
 		return err
 	}
@@ -194,12 +218,14 @@ func (h *handler) setLevel(w http.ResponseWriter, r *http.Request, _ string) err
 	return write(w, http.StatusOK, levelAnswer{level})
 }
 
-// flag reads a parameter that is true or false; absent is false, and empty as
-// in ?follow true.
-func flag(r *http.Request, name string) (bool, error) {
+// flag reads a parameter that is true or false; empty, as in ?follow, is true.
+func flag(r *http.Request, name string, absent bool) (bool, error) {
 	q := r.URL.Query()
-	if !q.Has(name) || q.Get(name) == "" {
-		return q.Has(name), nil
+	switch {
+	case !q.Has(name):
+		return absent, nil
+	case q.Get(name) == "":
+		return true, nil
 	}
 	v, err := strconv.ParseBool(q.Get(name))
 	if err != nil {

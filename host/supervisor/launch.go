@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"time"
@@ -33,6 +34,7 @@ type pluginLauncher struct {
 	dirs    runDirs
 	fork    *forker
 	version string
+	hostAPI func(module string) http.Handler // for the privilege modules; nil: there is none
 }
 
 var _ runner.Runner = (*program)(nil)
@@ -85,6 +87,7 @@ func (l *pluginLauncher) check(ctx context.Context, spec Spec) ([]*wirepb.Diagno
 type run struct {
 	prog   *program
 	client *plugin.Client
+	api    *hostAPI
 	dir    string // private, of its sockets
 }
 
@@ -97,16 +100,22 @@ func (l *pluginLauncher) prepare(spec Spec, out *output) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
+	r := &run{dir: dir}
 	path := spec.Path
 	if spec.SHA256 != "" {
-		if path, err = verified(spec.Path, spec.SHA256, dir); err != nil {
-			os.RemoveAll(dir) //nolint:errcheck // the next host sweeps
-			return nil, err
-		}
+		path, err = verified(spec.Path, spec.SHA256, dir)
 	}
-	prog := newProgram(path, spec.Args, environ(os.Environ(), spec.Env), l.fork, out)
-	prog.name, prog.cmd.Args[0] = spec.Path, spec.Path
-	return &run{prog, plugin.NewClient(l.clientConfig(prog, dir)), dir}, nil
+	if err == nil {
+		r.api, err = listenForPlugin(spec, dir, l.hostAPI, l.logger)
+	}
+	if err != nil {
+		os.RemoveAll(dir) //nolint:errcheck // the next host sweeps
+		return nil, err
+	}
+	r.prog = newProgram(path, spec.Args, environ(os.Environ(), spec.Env), l.fork, out)
+	r.prog.name, r.prog.cmd.Args[0] = spec.Path, spec.Path
+	r.client = plugin.NewClient(l.clientConfig(r.prog, dir))
+	return r, nil
 }
 
 // release ends the process if need be and frees what it used.
@@ -115,6 +124,7 @@ func (r *run) release() {
 	defer t.Stop()
 	r.client.Kill() // also after a crash: it ends the connection, which would be dialled for ever
 	r.prog.wait()
+	r.api.close()
 	os.RemoveAll(r.dir) //nolint:errcheck // the next host sweeps
 }
 
@@ -173,7 +183,9 @@ func (l *pluginLauncher) connect(ctx context.Context, a attempt, r *run) (*proce
 		return nil, err
 	}
 	prog := r.prog
-	if err := configure(ctx, c, a, prog.output.logger); err != nil {
+	req := request(a)
+	req.HostSocket = r.api.path
+	if err := configure(ctx, c, req, prog.output.logger); err != nil {
 		return nil, err
 	}
 	// The lifeline lasts as long as the process, not as ctx does.
@@ -216,8 +228,8 @@ func request(a attempt) *wirepb.ConfigureRequest {
 
 // configure hands the settings over and logs the plugin's warnings about
 // them. Its errors come back as one lasting error.
-func configure(ctx context.Context, c *wire.Client, a attempt, logger hclog.Logger) error {
-	res, err := c.Configure(ctx, request(a))
+func configure(ctx context.Context, c *wire.Client, req *wirepb.ConfigureRequest, logger hclog.Logger) error {
+	res, err := c.Configure(ctx, req)
 	if err != nil {
 		return err
 	}

@@ -1,30 +1,23 @@
 package supervisor
 
-import "time"
+import "github.com/etcd-modules/modhost/sdk/wire"
 
 // A State is where a module is in its life.
-type State string
+type State = wire.ModuleState
 
-// The states of a module. Source: module documentation, "Routes of the host".
+// The states of a module.
 const (
-	Disabled State = "disabled" // switched off, no process
-	Starting State = "starting" // a process is being started and configured
-	Ready    State = "ready"    // a process serves
-	Draining State = "draining" // takes nothing new, finishes what is in flight
-	Backoff  State = "backoff"  // waits before the next start after a crash
-	Failed   State = "failed"   // not started again until its Spec changes or it is restarted by hand
+	Disabled = wire.Disabled
+	Starting = wire.Starting
+	Ready    = wire.Ready
+	Draining = wire.Draining
+	Backoff  = wire.Backoff
+	Failed   = wire.Failed
 )
 
 // A Status is what the module listing says about one module, at one moment.
-type Status struct {
-	Name       string    `json:"name"`
-	State      State     `json:"state"`
-	Mounts     []string  `json:"mounts"`   // not nil, in the order of the config
-	Version    string    `json:"version"`  // as the plugin says; empty without a process
-	PID        int       `json:"pid"`      // 0 without a process
-	Restarts   int       `json:"restarts"` // starts after a crash, since the host started
-	Since      time.Time `json:"since"`    // when State was entered
-	Reason     string    `json:"reason"`   // of backoff and failed, else mostly empty; for people, may have several lines
-	Enabled    bool      `json:"enabled"`
-	Overridden bool      `json:"overridden"` // an operator has switched it, the config file says otherwise
-}
+type Status = wire.ModuleStatus
+
+// A LogLine is one line that a module has logged or printed, or what the host
+// has to say of its life.
+type LogLine = wire.LogLine

@@ -16,6 +16,11 @@ type Options struct {
 	Logger      hclog.Logger
 	RunDir      string // parent of the directories for sockets, made if need be; "" and paths over 38 bytes mean the system's folder for temporary files
 	HostVersion string // told to the plugins
+
+	// HostAPI makes what answers a process of the module with that name, if its
+	// Spec has the privilege modules; nil: there is no such thing. Called after
+	// Apply.
+	HostAPI func(module string) http.Handler
 }
 
 // A Supervisor keeps the processes of all modules. Its methods are safe for
@@ -41,7 +46,7 @@ func New(o Options) *Supervisor {
 	fork := newForker()
 	dirs := newRunDirs(o.RunDir)
 	dirs.sweep()
-	l := &pluginLauncher{o.Logger, dirs, fork, o.HostVersion}
+	l := &pluginLauncher{logger: o.Logger, dirs: dirs, fork: fork, version: o.HostVersion, hostAPI: o.HostAPI}
 	return newSupervisor(o.Logger, l.launch, l.check, fork)
 }
 

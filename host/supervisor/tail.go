@@ -12,14 +12,6 @@ import (
 // a crash, and for who asks.
 const keptLines = 200
 
-// A LogLine is one line that a module has logged or printed, or what the host
-// has to say of its life.
-type LogLine struct {
-	Time  time.Time `json:"time"`  // when the host got it
-	Level string    `json:"level"` // trace, debug, info, warn or error
-	Text  string    `json:"text"`  // the message with its fields, as in the host's log; one line
-}
-
 // A tail holds a module's last lines. Safe for concurrent use.
 type tail struct {
 	mu    sync.Mutex    // guards the rest
@@ -35,7 +27,7 @@ func (t *tail) add(level, text string) {
 	if len(t.lines) == keptLines {
 		t.lines = slices.Delete(t.lines, 0, 1)
 	}
-	t.lines = append(t.lines, LogLine{time.Now(), level, text})
+	t.lines = append(t.lines, LogLine{Time: time.Now(), Level: level, Text: text})
 	t.added++
 	t.changed()
 }
@@ -82,7 +74,7 @@ func (t *tail) follow(ctx context.Context, f func([]LogLine) error) error {
 	for first := true; ; first = false {
 		lines, missed, more, over := t.since(&next)
 		if missed > 0 && !first {
-			lines = slices.Insert(lines, 0, LogLine{time.Now(), "warn", fmt.Sprintf("%d lines were not read in time and are missing here", missed)})
+			lines = slices.Insert(lines, 0, LogLine{Time: time.Now(), Level: "warn", Text: fmt.Sprintf("%d lines were not read in time and are missing here", missed)})
 		}
 		if len(lines) > 0 || first {
 			if err := f(lines); err != nil {

@@ -31,6 +31,23 @@ func CheckKey(key string) error {
 	return nil
 }
 
+// CheckAnyKey is CheckKey for keys that others have made, such as those that the
+// privilege keys gives access to: any UTF-8 but for what a path can't hold.
+func CheckAnyKey(key string) error {
+	if len(key) > MaxKey {
+		return fmt.Errorf("key %.20q… is longer than %d bytes: %w", key, MaxKey, ErrInvalid)
+	}
+	if !utf8.ValidString(key) {
+		return fmt.Errorf("key %.80q is not UTF-8: %w", key, ErrInvalid)
+	}
+	for segment := range strings.SplitSeq(key, "/") {
+		if segment == "" || segment == "." || segment == ".." {
+			return fmt.Errorf("key %.80q has the segment %q: %w", key, segment, ErrInvalid)
+		}
+	}
+	return nil
+}
+
 // CheckDir is CheckKey for a directory; "" is the whole prefix.
 func CheckDir(dir string) error {
 	if dir == "" {
@@ -45,6 +62,11 @@ func CheckEntry(e Entry) error {
 	if err := CheckKey(e.Key); err != nil {
 		return err
 	}
+	return CheckRevisions(e)
+}
+
+// CheckRevisions is the other half of CheckEntry.
+func CheckRevisions(e Entry) error {
 	if e.Created == 0 || e.Modified == 0 {
 		return fmt.Errorf("entry %q has no revision: %w", e.Key, ErrInvalid)
 	}

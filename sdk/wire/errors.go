@@ -158,6 +158,10 @@ type Error struct {
 
 	// Status overrides the code's HTTP status; 0 leaves it.
 	Status int `json:"-"`
+
+	// Body is the whole of an error that was received, which may say more in
+	// fields of its own; nil in one that is to be answered.
+	Body []byte `json:"-"`
 }
 
 // NewError makes the answer for code with its fixed message and status.

@@ -32,7 +32,7 @@ func moduleCommand(s streams) *cobra.Command {
 		orderCommand(s, order{
 			use: "enable", short: "Start a module and route requests to it",
 			long: "Start a module and route requests to it, whatever the config file says.",
-			give: func(ctx context.Context, c *admin.Client, name string) (admin.Module, error) {
+			give: func(ctx context.Context, c *admin.Client, name string) (supervisor.Status, error) {
 				return c.Switch(ctx, name, true)
 			},
 		}),
@@ -40,7 +40,7 @@ func moduleCommand(s streams) *cobra.Command {
 			use: "disable", short: "Stop a module and refuse its requests",
 			long: "Stop a module: new requests are answered 404, waiting ones 503 at once, the rest has\n" +
 				"the config's drain_timeout. The command returns when its process has ended.",
-			give: func(ctx context.Context, c *admin.Client, name string) (admin.Module, error) {
+			give: func(ctx context.Context, c *admin.Client, name string) (supervisor.Status, error) {
 				return c.Switch(ctx, name, false)
 			},
 		}),
@@ -48,7 +48,7 @@ func moduleCommand(s streams) *cobra.Command {
 			use: "restart", short: "Give a module a new process",
 			long: "Give a module a new process, also after too many crashes: it takes over when it is\n" +
 				"ready, and the old one finishes what it has. No waiting request loses its place.",
-			give: func(ctx context.Context, c *admin.Client, name string) (admin.Module, error) {
+			give: func(ctx context.Context, c *admin.Client, name string) (supervisor.Status, error) {
 				return c.Restart(ctx, name)
 			},
 		}),
@@ -242,7 +242,7 @@ func printModule(w io.Writer, m admin.Module, now time.Time) error {
 // An order is a command that changes one module.
 type order struct {
 	use, short, long string
-	give             func(context.Context, *admin.Client, string) (admin.Module, error)
+	give             func(context.Context, *admin.Client, string) (supervisor.Status, error)
 }
 
 func orderCommand(s streams, o order) *cobra.Command {
@@ -274,7 +274,7 @@ func orderCommand(s streams, o order) *cobra.Command {
 }
 
 // printOutcome prints what has become of a module.
-func printOutcome(w io.Writer, m admin.Module) error {
+func printOutcome(w io.Writer, m supervisor.Status) error {
 	text := fmt.Sprintf("%s: %s", m.Name, m.State)
 	if m.PID != 0 {
 		text += fmt.Sprintf(", pid %d", m.PID)

@@ -1,11 +1,13 @@
 package etcdv2_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -100,4 +102,45 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store {
 		return open(t, etcdv2.Config{Endpoints: []string{endpoint}, Prefix: newPrefix()})
 	})
+}
+
+// Keys that others have made have what characters they like.
+func TestStore_AnyKey(t *testing.T) {
+	prefix := newPrefix()
+	strict := open(t, etcdv2.Config{Endpoints: []string{endpoint}, Prefix: prefix})
+	any := open(t, etcdv2.Config{Endpoints: []string{endpoint}, Prefix: prefix, AnyKey: true})
+	for _, key := range []string{"a_b.c", "ö/%2F ?#&=+:;", "_hidden", "<b>"} {
+		if _, err := strict.Put(t.Context(), key, "x", 0); !errors.Is(err, store.ErrInvalid) {
+			t.Errorf("Put(%q) = %v, want ErrInvalid", key, err)
+		}
+		e, err := any.Put(t.Context(), key, "v", 0)
+		if err != nil || e.Key != key {
+			t.Errorf("Put(%q) = %+v, %v", key, e, err)
+		}
+		if e, err = any.Get(t.Context(), key, store.Linearizable); err != nil || e.Value != "v" {
+			t.Errorf("Get(%q) = %+v, %v", key, e, err)
+		}
+		if err := any.Delete(t.Context(), e); err != nil {
+			t.Errorf("Delete(%q) = %v", key, err)
+		}
+	}
+	for _, key := range []string{"", "/a", "a//b", "a/", ".", "a/../b", "a/.", "\xff", strings.Repeat("x", store.MaxKey+1)} {
+		if _, err := any.Put(t.Context(), key, "x", 0); !errors.Is(err, store.ErrInvalid) {
+			t.Errorf("Put(%.20q) = %v, want ErrInvalid", key, err)
+		}
+	}
+}
+
+func TestStore_Members(t *testing.T) {
+	list, err := open(t, etcdv2.Config{Endpoints: []string{endpoint}}).Members(t.Context())
+	if err != nil || len(list) != 1 {
+		t.Fatalf("Members = %+v, %v", list, err)
+	}
+	if m := list[0]; m.Name != "modhost" || !m.Leader || m.ID == "" || len(m.ClientURLs) != 1 || len(m.PeerURLs) != 1 {
+		t.Errorf("member %+v", m)
+	}
+	_, err = open(t, etcdv2.Config{Endpoints: []string{"http://127.0.0.1:1"}}).Members(t.Context())
+	if !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("Members without etcd = %v, want ErrUnavailable", err)
+	}
 }

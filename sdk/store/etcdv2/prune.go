@@ -28,7 +28,7 @@ type pruned struct {
 // of this Store don't notice; those of others get ErrCompacted once. Source:
 // v2 API, "Deleting a Directory".
 func (s *Store) Prune(ctx context.Context, dir string) (n int, err error) {
-	if err := store.CheckDir(dir); err != nil {
+	if err := s.checkDir(dir); err != nil {
 		return 0, err
 	}
 	path := s.path(dir)

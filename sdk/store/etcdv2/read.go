@@ -15,7 +15,7 @@ import (
 // a cluster; a Linearizable one is never older than what this Store was
 // answered before.
 func (s *Store) Get(ctx context.Context, key string, c store.Consistency) (e store.Entry, err error) {
-	if err := store.CheckKey(key); err != nil {
+	if err := s.check(key); err != nil {
 		return store.Entry{}, err
 	}
 	err = call(ctx, "get", key, func(ctx context.Context) (err error) {
@@ -27,7 +27,7 @@ func (s *Store) Get(ctx context.Context, key string, c store.Consistency) (e sto
 
 // List implements [store.Store]. It is one recursive read.
 func (s *Store) List(ctx context.Context, dir string, c store.Consistency) (l store.Listing, err error) {
-	if err := store.CheckDir(dir); err != nil {
+	if err := s.checkDir(dir); err != nil {
 		return store.Listing{}, err
 	}
 	err = call(ctx, "list", dir, func(ctx context.Context) error {

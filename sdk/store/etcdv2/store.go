@@ -52,6 +52,11 @@ type Config struct {
 	// is the root. At most 256 bytes.
 	Prefix string
 
+	// AnyKey allows keys that others have made, see [store.CheckAnyKey],
+	// instead of those that [store.CheckKey] allows. A segment that begins with an
+	// underscore is hidden from lists and watches of what is above it.
+	AnyKey bool
+
 	// Username and Password are for etcd's v2 authentication; "" = none.
 	Username, Password string
 
@@ -67,6 +72,7 @@ type Config struct {
 // use.
 type Store struct {
 	prefix    string // "" or "/a/b"
+	check     func(key string) error
 	endpoints []*endpoint
 	transport *http.Transport
 	slots     chan struct{} // one for each call under way, long polls apart
@@ -102,10 +108,14 @@ func New(c Config) (*Store, error) {
 	}
 	s := &Store{
 		prefix:    strings.TrimSuffix(path.Clean("/"+c.Prefix), "/"),
+		check:     store.CheckKey,
 		transport: newTransport(tlsConfig),
 		slots:     make(chan struct{}, maxCalls),
 		merged:    newMerger(),
 		pollTime:  maxPoll,
+	}
+	if c.AnyKey {
+		s.check = store.CheckAnyKey
 	}
 	if len(c.Endpoints) == 0 {
 		return nil, errors.New("etcd endpoints: none given; write them as http://host:port")
@@ -160,6 +170,22 @@ func (c Config) tls() (*tls.Config, error) {
 		t.Certificates = []tls.Certificate{pair}
 	}
 	return t, nil
+}
+
+// checkDir is check for a directory; "" is the whole prefix.
+func (s *Store) checkDir(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	return s.check(dir)
+}
+
+// checkEntry is check for an entry that a guarded write is about.
+func (s *Store) checkEntry(e store.Entry) error {
+	if err := s.check(e.Key); err != nil {
+		return err
+	}
+	return store.CheckRevisions(e)
 }
 
 // path returns the full v2 key of key or dir.

@@ -33,7 +33,7 @@ type watcher struct {
 
 // Next implements [store.Watcher].
 func (w *watcher) Next(ctx context.Context) ([]store.Event, error) {
-	if err := store.CheckDir(w.dir); err != nil {
+	if err := w.store.checkDir(w.dir); err != nil {
 		return nil, err
 	}
 	for {

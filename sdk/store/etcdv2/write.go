@@ -75,7 +75,7 @@ func (s *Store) create(ctx context.Context, key, value string, ttl time.Duration
 
 // Swap implements [store.Store].
 func (s *Store) Swap(ctx context.Context, e store.Entry, value string, ttl time.Duration) (store.Entry, error) {
-	if err := store.CheckEntry(e); err != nil {
+	if err := s.checkEntry(e); err != nil {
 		return store.Entry{}, err
 	}
 	return s.result(ctx, "swap", e.Key, value, ttl, func(ctx context.Context, ttl time.Duration) (store.Entry, error) {
@@ -112,7 +112,7 @@ func (s *Store) swap(ctx context.Context, e store.Entry, value string, ttl time.
 // Renew implements [store.Store]. It costs one raft entry if e is up to date,
 // two if not.
 func (s *Store) Renew(ctx context.Context, e store.Entry, ttl time.Duration) (store.Entry, error) {
-	if err := store.CheckEntry(e); err != nil {
+	if err := s.checkEntry(e); err != nil {
 		return store.Entry{}, err
 	}
 	return s.result(ctx, "renew", e.Key, e.Value, ttl, func(ctx context.Context, ttl time.Duration) (store.Entry, error) {
@@ -138,7 +138,7 @@ func (s *Store) Renew(ctx context.Context, e store.Entry, ttl time.Duration) (st
 // Delete implements [store.Store]. After a lost reply an entry that is gone
 // counts as deleted by this call.
 func (s *Store) Delete(ctx context.Context, e store.Entry) error {
-	if err := store.CheckEntry(e); err != nil {
+	if err := s.checkEntry(e); err != nil {
 		return err
 	}
 	return call(ctx, "delete", e.Key, func(ctx context.Context) error {
@@ -150,7 +150,7 @@ func (s *Store) Delete(ctx context.Context, e store.Entry) error {
 // DeleteCreation implements [store.Store]. It begins with a plain read; only
 // what a member of a cluster does not know yet is read by quorum.
 func (s *Store) DeleteCreation(ctx context.Context, key string, created store.Revision) error {
-	if err := store.CheckKey(key); err != nil {
+	if err := s.check(key); err != nil {
 		return err
 	}
 	return call(ctx, "delete", key, func(ctx context.Context) error {
@@ -238,7 +238,7 @@ func (s *Store) set(ctx context.Context, key, value string, opts client.SetOptio
 // result is call for the writes that have an entry as their result.
 func (s *Store) result(ctx context.Context, op, key, value string, ttl time.Duration,
 	f func(context.Context, time.Duration) (store.Entry, error)) (e store.Entry, err error) {
-	if err := store.CheckKey(key); err != nil {
+	if err := s.check(key); err != nil {
 		return store.Entry{}, err
 	}
 	if err := store.CheckValue(value); err != nil {

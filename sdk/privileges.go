@@ -1,0 +1,56 @@
+package sdk
+
+import (
+	"fmt"
+
+	"github.com/etcd-modules/modhost/sdk/store"
+	"github.com/etcd-modules/modhost/sdk/wire"
+	"github.com/etcd-modules/modhost/sdk/wire/wirepb"
+)
+
+// The privileges that a module's block in the config can grant. The host tells
+// a process only what its privileges need, and the SDK hands out no more: the
+// fields of [Env] are nil without them. That keeps a module from doing by
+// mistake what it was not meant to. It is no wall around a program that is out
+// to do harm, which runs as the host's user: don't run such.
+const (
+	PrivilegeKeys    = "keys"    // Env.Keys
+	PrivilegeCluster = "cluster" // Env.Cluster
+	PrivilegeModules = "modules" // Env.Modules
+)
+
+// A ModuleStatus is what the host's listing says about one module.
+type ModuleStatus = wire.ModuleStatus
+
+// A LogLine is one line of a module's log.
+type LogLine = wire.LogLine
+
+// Modules lets a module look at all modules of its host and switch them. An
+// order that a module gives about itself must not be waited for.
+type Modules = wire.HostClient
+
+// grant fills in what the config grants beyond the module's own store, which is
+// own.
+func (e *Env) grant(req *wirepb.ConfigureRequest, own store.Store, open func(*wirepb.StoreConfig) (store.Store, error)) (err error) {
+	for _, name := range e.Privileges {
+		switch name {
+		case PrivilegeKeys:
+			if req.GetStore().GetKeysPrefix() != "" && open != nil {
+				var keys store.Store
+				if keys, err = open(req.GetStore()); err == nil {
+					e.Keys = keys
+				}
+			}
+		case PrivilegeCluster:
+			e.Cluster, _ = own.(store.Cluster)
+		case PrivilegeModules:
+			if path := req.GetHostSocket(); path != "" {
+				e.Modules = wire.NewHostClient("", wire.DialUnix(path))
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("privilege %q: %w", name, err)
+		}
+	}
+	return nil
+}
