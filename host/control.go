@@ -59,11 +59,19 @@ func (c *control) begin(ctx context.Context) error {
 
 func (c *control) end() { <-c.turn }
 
-// state returns what is wanted at present; the list is the caller's own.
+// state returns what is wanted at present; the list is the caller's own. An
+// executable that was built anew counts as known if its module has been started
+// from it meanwhile: only a reload looks for new ones.
 func (c *control) state() (*config.Config, []supervisor.Spec) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.cfg, slices.Clone(c.specs)
+	cfg, list := c.cfg, slices.Clone(c.specs)
+	c.mu.Unlock()
+	for i := range list {
+		if running, ok := c.plugins.Running(list[i].Name); ok && running.Path == list[i].Path {
+			list[i].Program = running.Program
+		}
+	}
+	return cfg, list
 }
 
 // specsOf returns what the supervisor shall run for a config.

@@ -47,6 +47,9 @@ func (c *control) tell(r *admin.Report) {
 	for _, complaint := range r.Complaints {
 		c.logger.Error("config refused, nothing was changed", "complaint", complaint)
 	}
+	for _, warning := range r.Warnings {
+		c.logger.Warn("config", "warning", warning)
+	}
 	for _, ch := range r.Changes {
 		if ch.Module == "" {
 			c.logger.Info("host changed", "settings", ch.Settings)
@@ -67,14 +70,15 @@ func (c *control) reload(ctx context.Context, dryRun bool) (*admin.Report, error
 		return nil, err
 	}
 	defer c.end()
-	report := &admin.Report{DryRun: dryRun, Changes: []admin.Change{}, Complaints: []config.Complaint{}}
+	report := &admin.Report{DryRun: dryRun, Changes: []admin.Change{}}
 	next, diags := c.read()
+	report.Complaints, report.Warnings = config.Complaints(diags)
 	if next == nil {
-		report.Complaints = config.Complaints(diags)
 		return report, nil
 	}
 	now, before := c.state()
-	changes, diags := config.Diff(now, next)
+	changes, fixed := config.Diff(now, next)
+	diags = append(diags, fixed...)
 	after, err := c.specsOf(next)
 	if err != nil {
 		return nil, err
@@ -84,11 +88,11 @@ func (c *control) reload(ctx context.Context, dryRun bool) (*admin.Report, error
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	report.Changes = plan
+	report.Complaints, report.Warnings = config.Complaints(diags)
 	if diags.HasErrors() {
-		report.Complaints, report.Changes = config.Complaints(diags), []admin.Change{}
 		return report, nil
 	}
+	report.Changes = plan
 	if dryRun {
 		return report, nil
 	}

@@ -68,6 +68,12 @@ func readFile(t *testing.T, file string) string {
 	return string(text)
 }
 
+// narrow takes the padding out of tables.
+func narrow(text string) string {
+	text = regexp.MustCompile(`\b {2,}`).ReplaceAllString(text, " ")
+	return regexp.MustCompile(`(?m) +$`).ReplaceAllString(text, "")
+}
+
 // inexact is what may differ from the output shown: times and numbers. The
 // status and the code of an error are no such numbers.
 var inexact = regexp.MustCompile(`HTTP/1\.1 \d+|"errorCode":\d+|\d{4}-\d\d-\d\dT[\d:.]+Z|\b\d+(?:\.\d+)?`)
@@ -76,7 +82,9 @@ var inexact = regexp.MustCompile(`HTTP/1\.1 \d+|"errorCode":\d+|\d{4}-\d\d-\d\dT
 // text within a line and, alone on a line, for any lines. Numbers are examples,
 // but where shown has the same whole number twice, as it has for an index,
 // printed must have so, too.
+// How wide the columns of a table are does not matter.
 func matches(shown, printed string) error {
+	shown, printed = narrow(shown), narrow(printed)
 	var pattern strings.Builder
 	var numbers []string // what shown has in place of each group
 	plain := func(s string) { pattern.WriteString(strings.ReplaceAll(regexp.QuoteMeta(s), `\.\.\.`, `.*`)) }
@@ -136,6 +144,8 @@ func TestDocs_Matches(t *testing.T) {
 		{`{"name":"lock",...}`, `{"name":"lock","pid":17}`, true},
 		{`{"name":"lock",...}`, `{"name":"leader","pid":17}`, false},
 		{"alice", "alice and bob", false},
+		{"NAME  PID   FOR\nlock  4711  12s", "NAME    PID    FOR\nlock    12345  1s  ", true},
+		{"NAME  PID   FOR\nlock  4711  12s", "NAME    PID    FOR\nlock    12345  1m1s", false},
 	} {
 		if err := matches(test.shown, test.printed); (err == nil) != test.ok {
 			t.Errorf("matches(%q, %q) = %v, want ok %v", test.shown, test.printed, err, test.ok)
@@ -150,15 +160,17 @@ func TestDocs_CommandsRun(t *testing.T) {
 	for _, file := range []string{"README.md", "plugins/lock/README.md"} {
 		t.Run(strings.ReplaceAll(file, "/", "-"), func(t *testing.T) {
 			home := t.TempDir()
+			var host *drive.Host
 			use := func(h *drive.Host) {
 				t.Helper()
+				host = h
 				address := strings.TrimPrefix(h.URL, "http://")
 				rc := fmt.Sprintf("connect-to = \"127.0.0.1:4001:%s\"\n", address)
 				if err := os.WriteFile(filepath.Join(home, ".curlrc"), []byte(rc), 0o600); err != nil {
 					t.Fatal(err)
 				}
 				// A curl that ignores the file would find another host or none.
-				out, err := shell(t, home, "curl -s http://127.0.0.1:4001/mod/")
+				out, err := shell(t, h, home, "curl -s http://127.0.0.1:4001/mod/")
 				if pid := strconv.Itoa(h.Module("lock").PID); err != nil || !strings.Contains(out, `"pid":`+pid) {
 					t.Fatalf("curl does not find the host by its .curlrc: %v\n%s", err, out)
 				}
@@ -174,7 +186,7 @@ func TestDocs_CommandsRun(t *testing.T) {
 					if i+1 < len(blocks) && blocks[i+1].kind == "output" {
 						shown = blocks[i+1].text
 					}
-					out, err := shell(t, home, b.text)
+					out, err := shell(t, host, home, b.text)
 					if err == nil {
 						err = matches(shown, out)
 					}
@@ -191,14 +203,16 @@ func TestDocs_CommandsRun(t *testing.T) {
 	}
 }
 
-// shell runs text as a file of its own would be run.
-func shell(t *testing.T, home, text string) (string, error) {
+// shell runs text as a file of its own would be run, in the host's working
+// directory.
+func shell(t *testing.T, h *drive.Host, home, text string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), drive.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-c", text)
-	cmd.Dir = home
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "LC_ALL=C"}
+	cmd.Dir = h.Dir
+	path := programs(t).Dir + string(os.PathListSeparator) + os.Getenv("PATH")
+	cmd.Env = []string{"PATH=" + path, "HOME=" + home, "LC_ALL=C", "MODHOST_CONFIG=modhost.hcl"}
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

@@ -104,6 +104,7 @@ type Report struct {
 	DryRun     bool               `json:"dry_run"`
 	Changes    []Change           `json:"changes"`    // the host first, then modules; not nil
 	Complaints []config.Complaint `json:"complaints"` // why it was refused; not nil
+	Warnings   []config.Complaint `json:"warnings"`   // what is better written otherwise; not nil
 }
 
 // What becomes of a module's process.

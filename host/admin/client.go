@@ -105,7 +105,7 @@ func (c *Client) Reload(ctx context.Context, dryRun bool) (*Report, error) {
 	err := c.host.Ask(ctx, http.MethodPost, fmt.Sprintf("/v1/reload?dry_run=%t", dryRun), &r)
 	var answer *wire.Error
 	if errors.As(err, &answer) && answer.Code == wire.CodeConfigRefused {
-		refused := &Report{DryRun: dryRun, Changes: []Change{}}
+		refused := &Report{DryRun: dryRun, Changes: []Change{}, Warnings: []config.Complaint{}}
 		return refused, json.Unmarshal(answer.Body, refused) // its complaints
 	}
 	return &r, c.failure(ctx, err)

@@ -179,7 +179,7 @@ func (h *handler) reload(w http.ResponseWriter, r *http.Request, _ string) error
 		return write(w, http.StatusOK, report)
 	}
 	e := wire.NewError(wire.CodeConfigRefused, lines(report.Complaints))
-	return write(w, e.HTTPStatus(), refusal{e, report.Complaints})
+	return write(w, e.HTTPStatus(), refusal{e, report.Complaints, report.Warnings})
 }
 
 // A refusal is an error in the shape of all errors, with the complaints for
@@ -187,6 +187,7 @@ func (h *handler) reload(w http.ResponseWriter, r *http.Request, _ string) error
 type refusal struct {
 	*wire.Error
 	Complaints []config.Complaint `json:"complaints"`
+	Warnings   []config.Complaint `json:"warnings"`
 }
 
 // lines has a complaint on each.

@@ -36,17 +36,22 @@ type Complaint struct {
 	Why    string `json:"why"` // with the remedy
 }
 
-// Complaints returns diags in the same order; not nil.
-func Complaints(diags hcl.Diagnostics) []Complaint {
-	list := make([]Complaint, 0, len(diags))
+// Complaints returns the errors and the warnings of diags, each in the same
+// order and not nil.
+func Complaints(diags hcl.Diagnostics) (errors, warnings []Complaint) {
+	errors, warnings = []Complaint{}, []Complaint{}
 	for _, d := range diags {
 		c := Complaint{What: d.Summary, Why: d.Detail}
 		if d.Subject != nil {
 			c.File, c.Line, c.Column = d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column
 		}
-		list = append(list, c)
+		if d.Severity == hcl.DiagWarning {
+			warnings = append(warnings, c)
+		} else {
+			errors = append(errors, c)
+		}
 	}
-	return list
+	return errors, warnings
 }
 
 // String returns what Describe does.

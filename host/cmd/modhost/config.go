@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -102,6 +103,8 @@ func checkCommand(s streams) *cobra.Command {
 		if cfg == nil {
 			return complaints(diags)
 		}
+		_, warnings := config.Complaints(diags)
+		printWarnings(s.err, warnings)
 		names := make([]string, len(cfg.Modules))
 		for i, m := range cfg.Modules {
 			names[i] = m.Name
@@ -118,6 +121,13 @@ func checkCommand(s streams) *cobra.Command {
 	return cmd
 }
 
+// printWarnings prints one line for each.
+func printWarnings(w io.Writer, warnings []config.Complaint) {
+	for _, c := range warnings {
+		fmt.Fprintf(w, "warning: %s\n", c)
+	}
+}
+
 // checkJSON prints the result of config check for programs.
 func checkJSON(s streams, path string, cfg *config.Config, diags hcl.Diagnostics) error {
 	type module struct {
@@ -130,7 +140,9 @@ func checkJSON(s streams, path string, cfg *config.Config, diags hcl.Diagnostics
 		OK         bool               `json:"ok"`
 		Modules    []module           `json:"modules"`
 		Complaints []config.Complaint `json:"complaints"`
-	}{path, cfg != nil, []module{}, config.Complaints(diags)}
+		Warnings   []config.Complaint `json:"warnings"`
+	}{Config: path, OK: cfg != nil, Modules: []module{}}
+	result.Complaints, result.Warnings = config.Complaints(diags)
 	if cfg != nil {
 		for _, m := range cfg.Modules {
 			result.Modules = append(result.Modules, module{m.Name, m.Enabled, m.Mounts})

@@ -36,6 +36,9 @@ func reloadCommand(s streams) *cobra.Command {
 		} else if len(report.Complaints) == 0 {
 			err = printReport(s.out, report)
 		}
+		if !format.json {
+			printWarnings(s.err, report.Warnings)
+		}
 		if err != nil {
 			return err
 		}
