@@ -51,6 +51,19 @@
 // client that has a complete answer, by its Content-Length, counts as served
 // even if it leaves at once; so set Content-Length where that matters.
 //
+// # Privileges
+//
+// A module has its own part of the store and nothing else. More is there if its
+// block in the config says so: with privileges = ["keys", "cluster", "modules"]
+// it has [Env.Keys], the store with the keys of all programs, [Env.Cluster], the
+// members of etcd's cluster, and [Env.Modules], the states and switches of the
+// host's modules. They are nil without, so ask before use, and say in the
+// constructor's error what the module can't do without:
+//
+//	if env.Modules == nil {
+//		return nil, errors.New(`add privileges = ["modules"] to the module's block`)
+//	}
+//
 // # The end of a process
 //
 // Any process may die at any time, so state belongs into [Env.Store]. In an
