@@ -351,32 +351,39 @@ func TestDocs_LinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// TestDocs_ErrorCodes compares the tables of the lock's README, code by code,
-// with what the module and the host use and with the one table of codes.
+// TestDocs_ErrorCodes compares the tables in the READMEs of the modules that
+// have a queue, code by code, with what the module and the host use and with
+// the one table of codes.
 func TestDocs_ErrorCodes(t *testing.T) {
-	_, text, _ := strings.Cut(readFile(t, "plugins/lock/README.md"), "\nGiven by the module:\n")
-	text, _, _ = strings.Cut(text, "\n## ")
-	module, host, ok := strings.Cut(text, "\nGiven by the host in the module's place:\n")
-	if !ok {
-		t.Fatal("the README does not have its two tables of errors")
-	}
 	known := codes(t)
-	given := make(map[int]bool)
-	for name := range used(t, "plugins/lock", "sdk") {
-		given[known[name].number] = true
+	for _, folder := range []string{"plugins/lock"} {
+		t.Run(filepath.Base(folder), func(t *testing.T) {
+			_, text, _ := strings.Cut(readFile(t, folder+"/README.md"), "\nGiven by the module:\n")
+			text, _, _ = strings.Cut(text, "\n## ")
+			module, host, ok := strings.Cut(text, "\nGiven by the host in the module's place:\n")
+			if !ok {
+				t.Fatal("the README does not have its two tables of errors")
+			}
+			given := make(map[int]bool)
+			for _, from := range []string{folder, "sdk/queuehttp"} {
+				for name := range used(t, from, "sdk") {
+					given[known[name].number] = true
+				}
+			}
+			documented := table(t, module, known)
+			for _, code := range slices.Sorted(maps.Keys(given)) {
+				if !documented[code] {
+					t.Errorf("the module gives %d, which its table does not have", code)
+				}
+			}
+			for _, code := range slices.Sorted(maps.Keys(documented)) {
+				if !given[code] {
+					t.Errorf("the table has %d, which the module does not give", code)
+				}
+			}
+			table(t, host, known)
+		})
 	}
-	documented := table(t, module, known)
-	for _, code := range slices.Sorted(maps.Keys(given)) {
-		if !documented[code] {
-			t.Errorf("the module gives %d, which its table does not have", code)
-		}
-	}
-	for _, code := range slices.Sorted(maps.Keys(documented)) {
-		if !given[code] {
-			t.Errorf("the table has %d, which the module does not give", code)
-		}
-	}
-	table(t, host, known)
 }
 
 // table reads a table of errors: code, HTTP status, text. Each code must be

@@ -105,7 +105,7 @@ var defectPlants = []plant{
 		}
 		next, life = p.rec.with(waiting,`)},
 	{"TestDefects/D06_the_empty_name_is_no_lock", "the name is not asked for", slices.Concat(
-		breaks("plugins/lock/parameters.go",
+		breaks("sdk/queuehttp/parameters.go",
 			`case !ok || !slash || err == nil && name == "":`,
 			`case !ok || !slash && name != "":`),
 		breaks("sdk/queue/record.go",
@@ -152,7 +152,7 @@ var defectPlants = []plant{
 		"undo := d.pending == 0 && ",
 		"undo := false && ")},
 	{"TestDefects/D11_an_index_is_no_path", "an index that is no number is a path", slices.Concat(
-		breaks("plugins/lock/parameters.go",
+		breaks("plugins/lock/handlers.go",
 			`		return queue.Target{}, sdk.NewError(sdk.CodeIndexInvalid, fmt.Sprintf("index is %.100q; give the number that the grant was answered with", index))`,
 			`		return queue.Target{Value: "/" + index}, nil`),
 		breaks("sdk/queue/record.go",
@@ -167,13 +167,13 @@ var defectPlants = []plant{
 			"r == '-', r == '~':",
 			"r == '-', r == '~', r == '.':"),
 	)},
-	{"TestDefects/D12_a_name_is_no_URL", "a question mark cuts the name off", breaks("plugins/lock/parameters.go",
+	{"TestDefects/D12_a_name_is_no_URL", "a question mark cuts the name off", breaks("sdk/queuehttp/parameters.go",
 		`name, err := url.PathUnescape(raw)
 `,
 		`name, err := url.PathUnescape(raw)
 	name, _, _ = strings.Cut(name, "?")
 `)},
-	{"TestDefects/D12_a_name_is_no_URL", "the name is decoded twice", breaks("plugins/lock/parameters.go",
+	{"TestDefects/D12_a_name_is_no_URL", "the name is decoded twice", breaks("sdk/queuehttp/parameters.go",
 		`name, err := url.PathUnescape(raw)
 `,
 		`name, err := url.PathUnescape(raw)
@@ -187,7 +187,7 @@ var defectPlants = []plant{
 	{"TestDefects/D14_nested_names_share_nothing", "a slash in a name is one in the key", breaks("sdk/queue/record.go",
 		"|| c == '-' {",
 		"|| c == '-' || c == '/' {")},
-	{"TestDefects/D15_timeout_is_kept", "timeout is ignored", breaks("plugins/lock/parameters.go",
+	{"TestDefects/D15_timeout_is_kept", "timeout is ignored", breaks("sdk/queuehttp/parameters.go",
 		`if !p.Has("timeout") {`,
 		`if !p.Has("timeout") || true {`)},
 	{"TestDefects/D16_waiting_is_not_cut_off", "the server has a write timeout", breaks("host/server/run.go",
@@ -214,27 +214,27 @@ var defectPlants = []plant{
 	if err == nil {
 		err = q.broken`),
 	)},
-	{"TestDefects/D20_not_there_is_404", "not in the line is an internal error", breaks("plugins/lock/handlers.go",
+	{"TestDefects/D20_not_there_is_404", "not in the line is an internal error", breaks("sdk/queuehttp/fail.go",
 		"sdk.NewError(sdk.CodeKeyNotFound, err.Error())",
 		"sdk.NewError(sdk.CodeInternal, err.Error())")},
-	{"TestDefects/D21_no_TTL_of_zero", "a TTL of zero is one", breaks("plugins/lock/parameters.go",
+	{"TestDefects/D21_no_TTL_of_zero", "a TTL of zero is one", breaks("sdk/queuehttp/parameters.go",
 		`p.seconds("ttl", 1,`,
 		`p.seconds("ttl", 0,`)},
-	{"TestDefects/D22_a_value_is_never_HTML", "the type of an answer is guessed", breaks("plugins/lock/answers.go",
+	{"TestDefects/D22_a_value_is_never_HTML", "the type of an answer is guessed", breaks("sdk/queuehttp/answers.go",
 		`"text/plain; charset=utf-8", []byte(text)`,
 		"http.DetectContentType([]byte(text)), []byte(text)")},
-	{"TestDefects/D22_a_value_is_never_HTML", "browsers may guess", breaks("plugins/lock/answers.go",
+	{"TestDefects/D22_a_value_is_never_HTML", "browsers may guess", breaks("sdk/queuehttp/answers.go",
 		`	h.Set("X-Content-Type-Options", "nosniff")
 `,
 		"")},
 	{"TestDefects/D23_a_renewal_changes_no_value", "index and value are both taken, and the value written", slices.Concat(
-		breaks("plugins/lock/parameters.go",
+		breaks("plugins/lock/handlers.go",
 			`case index != "" && value != "":`,
 			"case false:"),
-		breaks("plugins/lock/parameters.go",
+		breaks("plugins/lock/handlers.go",
 			`case index == "":`,
 			`case value != "" && index == "":`),
-		breaks("plugins/lock/parameters.go",
+		breaks("plugins/lock/handlers.go",
 			"return queue.Target{Index: store.Revision(n)}, nil",
 			"return queue.Target{Index: store.Revision(n), Value: value}, nil"),
 		breaks("sdk/queue/manage.go",
@@ -242,7 +242,7 @@ var defectPlants = []plant{
 			`next.Value = t.Value
 		e, err := q.store.Swap(ctx, it.entry, next.encode(), ttl)`),
 	)},
-	{"TestDefects/D24_no_value_is_not_a_dash", "no value is stored as a dash", breaks("plugins/lock/handlers.go",
+	{"TestDefects/D24_no_value_is_not_a_dash", "no value is stored as a dash", breaks("sdk/queuehttp/desk.go",
 		`	x := sdk.RequestOf(r)
 	if x == nil {`,
 		`	if q.Value == "" {
@@ -250,7 +250,7 @@ var defectPlants = []plant{
 	}
 	x := sdk.RequestOf(r)
 	if x == nil {`)},
-	{"TestDefects/D25_DELETE_reads_its_body", "the body of DELETE is not read", breaks("plugins/lock/parameters.go",
+	{"TestDefects/D25_DELETE_reads_its_body", "the body of DELETE is not read", breaks("sdk/queuehttp/parameters.go",
 		`	text, err := io.ReadAll(r.Body)
 `,
 		`	if r.Method == http.MethodDelete {

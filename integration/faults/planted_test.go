@@ -38,7 +38,7 @@ var (
 	halfTheTTL = breaks("sdk/queue/obtain.go",
 		"next, life := p.rec.with(held, d.ttl, nil), d.ttl\n", "next, life := p.rec.with(held, d.ttl, nil), d.ttl/2\n")
 	noResuming = []drive.Fault{
-		{File: "plugins/lock/handlers.go", Old: "return q, x.Resumable()", New: "return q, nil"},
+		{File: "sdk/queuehttp/desk.go", Old: "return q, x.Resumable()", New: "return q, nil"},
 		{File: "plugins/lock/config.go", Old: "env.Resumable(http.MethodPost)", New: "env.Resumable()\n\t_ = http.MethodPost"},
 	}
 )

@@ -387,7 +387,7 @@ func (r row) check(t *testing.T, how string, s stage, got reply, wantsJSON bool)
 	if got.status != r.status || got.took != r.took {
 		t.Errorf("%s: answer %v, want %d after %v", how, got, r.status, r.took)
 	}
-	if a := got.header.Get("Allow"); (a == allowed) != (r.method == "OPTIONS" || r.status == 405) {
+	if a := got.header.Get("Allow"); (a == words().Allow) != (r.method == "OPTIONS" || r.status == 405) {
 		t.Errorf("%s: Allow %q", how, a)
 	}
 	if r.status >= 400 {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/etcd-modules/modhost/sdk/queuehttp"
 )
 
 // multipartOf is a body of curl -F, with its content type.
@@ -76,9 +78,9 @@ var names = []struct {
 	{`"'\`, []string{"%22%27%5C"}},
 	{"a;b=c,d:e@f&g=h$!*()", []string{"a;b=c,d:e@f&g=h$!*()", "a%3Bb%3Dc%2Cd%3Ae%40f%26g%3Dh%24%21%2A%28%29"}},
 	{"[::1]", []string{"[::1]", "%5B::1%5D"}},
-	{strings.Repeat("x", maxName), []string{strings.Repeat("x", maxName), strings.Repeat("%78", maxName)}},
-	{strings.Repeat("é", maxName/2), []string{strings.Repeat("%C3%A9", maxName/2)}},
-	{strings.Repeat("/", maxName), []string{strings.Repeat("/", maxName)}},
+	{strings.Repeat("x", queuehttp.MaxName), []string{strings.Repeat("x", queuehttp.MaxName), strings.Repeat("%78", queuehttp.MaxName)}},
+	{strings.Repeat("é", queuehttp.MaxName/2), []string{strings.Repeat("%C3%A9", queuehttp.MaxName/2)}},
+	{strings.Repeat("/", queuehttp.MaxName), []string{strings.Repeat("/", queuehttp.MaxName)}},
 }
 
 // raw is a request whose path is sent as it is written.
@@ -124,8 +126,8 @@ func TestLock_NamesRefused(t *testing.T) {
 	paths := map[string]string{
 		"missing":               "",
 		"empty":                 "/",
-		"one byte too long":     "/" + strings.Repeat("x", maxName+1),
-		"too long when escaped": "/" + strings.Repeat("%C3%A9", maxName/2) + "x",
+		"one byte too long":     "/" + strings.Repeat("x", queuehttp.MaxName+1),
+		"too long when escaped": "/" + strings.Repeat("%C3%A9", queuehttp.MaxName/2) + "x",
 		"much too long":         "/" + strings.Repeat("/", 200<<10),
 		"not UTF-8":             "/%ff",
 		"not UTF-8 inside":      "/a/%C3/b",
@@ -176,7 +178,7 @@ func TestLock_Values(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *client) {
 		for i, value := range []string{
 			"bar", " ", "a+b&c=d%20", "\n", "\x00", "é", "e\u0301", "\U0001F512", "\uFFFD", `{"json":true}`, "<html><script>alert(1)</script>",
-			"../../x", "index=1", strings.Repeat("v", maxValue), strings.Repeat("\x01", maxValue), strings.Repeat("é", maxValue/2),
+			"../../x", "index=1", strings.Repeat("v", queuehttp.MaxText), strings.Repeat("\x01", queuehttp.MaxText), strings.Repeat("é", queuehttp.MaxText/2),
 		} {
 			params := url.Values{"ttl": {"60"}, "value": {value}}
 			for place, ask := range places {
@@ -209,16 +211,16 @@ func TestLock_ValuesRefused(t *testing.T) {
 			status      int
 			code        string
 		}{
-			{"a byte too long", strings.Repeat("v", maxValue+1), 413, "712"},
-			{"too long in bytes", strings.Repeat("é", maxValue/2) + "v", 413, "712"},
-			{"as long as the body may be", strings.Repeat("v", maxBody-100), 413, "712"},
-			{"longer than a body may be", strings.Repeat("v", maxBody+1), 413, "712"},
+			{"a byte too long", strings.Repeat("v", queuehttp.MaxText+1), 413, "712"},
+			{"too long in bytes", strings.Repeat("é", queuehttp.MaxText/2) + "v", 413, "712"},
+			{"as long as the body may be", strings.Repeat("v", queuehttp.MaxBody-100), 413, "712"},
+			{"longer than a body may be", strings.Repeat("v", queuehttp.MaxBody+1), 413, "712"},
 			{"not UTF-8", "\xff", 400, "711"},
 			{"cut off", "é"[:1], 400, "711"},
 			{"surrogate", "\xed\xa0\x80", 400, "711"},
 		} {
 			for place, ask := range places {
-				if place == "query" && len(tt.value) > 2*maxValue {
+				if place == "query" && len(tt.value) > 2*queuehttp.MaxText {
 					continue // the listener refuses such a head
 				}
 				for _, method := range []string{"POST", "PUT", "DELETE"} {
@@ -335,8 +337,8 @@ func TestLock_BodiesRefused(t *testing.T) {
 			{"multipart cut off", "multipart/form-data; boundary=x", "--x\r\nContent-Disposition: form-data; name=ttl\r\n\r\n6", 400, "713"},
 			{"multipart that is none", "multipart/form-data; boundary=x", "ttl=60", 400, "713"},
 			{"multipart of another kind", "multipart/mixed; boundary=x", "--x--", 400, "713"},
-			{"too long", form, "ttl=60&x=" + strings.Repeat("x", maxBody), 413, "712"},
-			{"too long without need", form, strings.Repeat("&", maxBody+1), 413, "712"},
+			{"too long", form, "ttl=60&x=" + strings.Repeat("x", queuehttp.MaxBody), 413, "712"},
+			{"too long without need", form, strings.Repeat("&", queuehttp.MaxBody+1), 413, "712"},
 		} {
 			for _, method := range []string{"POST", "PUT", "DELETE"} {
 				for _, chunked := range []bool{false, true} {
@@ -359,16 +361,4 @@ func TestLock_BodiesRefused(t *testing.T) {
 		c.send(c.request("POST", "/a?ttl=60", nil, "Content-Type", "application/json")).index(t)
 		c.send(c.request("GET", "/a", strings.NewReader("field=nonsense"), "Content-Type", form)).expect(t, 200, "")
 	})
-}
-
-func TestWantsJSON(t *testing.T) {
-	for accept, want := range map[string]bool{
-		"": false, "*/*": false, "application/*": false, "text/html": false, "application/json": true, "Application/JSON": true,
-		"text/html, application/json": true, "application/json; q=0": false, "application/json;q=0.5": true, "application/json;q=x": false,
-		"application/jsonp": false, "text/plain;x=\"application/json\"": false, "application/json; charset=utf-8": true, ";;,application/json": true,
-	} {
-		if got := wantsJSON(&http.Request{Header: http.Header{"Accept": {accept}}}); got != want {
-			t.Errorf("Accept %q: %t, want %t", accept, got, want)
-		}
-	}
 }

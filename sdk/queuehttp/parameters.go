@@ -1,4 +1,4 @@
-package main
+package queuehttp
 
 import (
 	"errors"
@@ -17,47 +17,59 @@ import (
 	"github.com/etcd-modules/modhost/sdk/store"
 )
 
+// The limits of what clients may send, in bytes.
 const (
-	maxName    = 1 << 10
-	maxValue   = 64 << 10
-	maxBody    = 1 << 20
-	maxSeconds = int64(store.MaxTTL / time.Second)
+	MaxName = 1 << 10  // name of a line
+	MaxText = 64 << 10 // value of a parameter, see [Params.Text]
+	MaxBody = 1 << 20
 )
 
-// nameOf is the lock's name: what follows the mount and a slash, decoded once
-// and otherwise exactly as sent.
-func nameOf(r *http.Request) (string, error) {
+const maxSeconds = int64(store.MaxTTL / time.Second)
+
+// nameOf is the name of the line: what follows the mount and a slash, decoded
+// once and otherwise exactly as sent.
+func (d *Desk) nameOf(r *http.Request) (string, error) {
 	raw, ok := strings.CutPrefix(r.URL.EscapedPath(), sdk.RequestOf(r).Mount())
 	raw, slash := strings.CutPrefix(raw, "/")
 	name, err := url.PathUnescape(raw)
 	switch {
 	case !ok || !slash || err == nil && name == "":
-		return "", sdk.NewError(sdk.CodeNameInvalid, "the lock's name is missing; put it behind the slash")
+		return "", sdk.NewError(sdk.CodeNameInvalid, d.words.The+"'s name is missing; put it behind the slash")
 	case err != nil:
 		return "", sdk.NewError(sdk.CodeNameInvalid, err.Error())
 	case !utf8.ValidString(name):
-		return "", sdk.NewError(sdk.CodeNameInvalid, "the lock's name is not UTF-8")
-	case len(name) > maxName:
-		return "", sdk.NewError(sdk.CodeNameInvalid, fmt.Sprintf("the lock's name has %d bytes; at most %d are allowed", len(name), maxName))
+		return "", sdk.NewError(sdk.CodeNameInvalid, d.words.The+"'s name is not UTF-8")
+	case len(name) > MaxName:
+		return "", sdk.NewError(sdk.CodeNameInvalid, fmt.Sprintf("%s's name has %d bytes; at most %d are allowed", d.words.The, len(name), MaxName))
 	}
 	return name, nil
 }
 
-// params are the parameters of a request.
-type params struct{ url.Values }
+// read reads the name of the line and the parameters of a request that may
+// have a body.
+func (d *Desk) read(w http.ResponseWriter, r *http.Request) (name string, p Params, err error) {
+	if name, err = d.nameOf(r); err == nil {
+		p, err = parameters(w, r)
+	}
+	return name, p, err
+}
+
+// Params are the parameters of a request. What was sent twice counts as it was
+// sent first; what stands in the body comes before what stands in the query.
+type Params struct{ url.Values }
 
 // query reads the parameters of the URL.
-func query(r *http.Request) (params, error) {
+func query(r *http.Request) (Params, error) {
 	v, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return params{}, sdk.NewError(sdk.CodeRequestInvalid, fmt.Sprintf("the query can't be read: %v", err))
+		return Params{}, sdk.NewError(sdk.CodeRequestInvalid, fmt.Sprintf("the query can't be read: %v", err))
 	}
-	return params{v}, nil
+	return Params{v}, nil
 }
 
 // parameters reads those of the URL and of a form in the body, whatever the
 // method. The body's come first, so they win.
-func parameters(w http.ResponseWriter, r *http.Request) (params, error) {
+func parameters(w http.ResponseWriter, r *http.Request) (Params, error) {
 	p, err := query(r)
 	if err != nil {
 		return p, err
@@ -67,7 +79,7 @@ func parameters(w http.ResponseWriter, r *http.Request) (params, error) {
 	var answer *sdk.Error
 	switch {
 	case errors.As(err, &large):
-		return p, sdk.NewError(sdk.CodeTooLarge, fmt.Sprintf("the body has more than %d bytes", maxBody))
+		return p, sdk.NewError(sdk.CodeTooLarge, fmt.Sprintf("the body has more than %d bytes", MaxBody))
 	case errors.As(err, &answer):
 		return p, answer
 	case err != nil:
@@ -88,13 +100,13 @@ func form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 			return nil, fmt.Errorf("content type %.100q: %w", header, err)
 		}
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
 	if kind == "multipart/form-data" {
 		parts, err := r.MultipartReader()
 		if err != nil {
 			return nil, err
 		}
-		f, err := parts.ReadForm(maxBody)
+		f, err := parts.ReadForm(MaxBody)
 		if err != nil {
 			return nil, err
 		}
@@ -110,11 +122,9 @@ func form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return url.ParseQuery(string(text))
 }
 
-func (p params) get(key string) string { return p.Values.Get(key) }
-
 // seconds reads a whole number of seconds from least to a year.
-func (p params) seconds(key string, least int64, code sdk.Code) (time.Duration, error) {
-	text := p.get(key)
+func (p Params) seconds(key string, least int64, code sdk.Code) (time.Duration, error) {
+	text := p.Get(key)
 	n, err := strconv.ParseUint(text, 10, 63)
 	if err != nil || int64(n) < least || int64(n) > maxSeconds {
 		return 0, sdk.NewError(code, fmt.Sprintf("%s is %.100q; give whole seconds from %d to %d", key, text, least, maxSeconds))
@@ -122,52 +132,32 @@ func (p params) seconds(key string, least int64, code sdk.Code) (time.Duration, 
 	return time.Duration(n) * time.Second, nil
 }
 
-func (p params) ttl() (time.Duration, error) {
+// TTL reads the parameter ttl, 1 second to [store.MaxTTL]. It is required.
+func (p Params) TTL() (time.Duration, error) {
 	if !p.Has("ttl") {
 		return 0, sdk.NewError(sdk.CodeTTLInvalid, fmt.Sprintf("ttl is missing; give whole seconds from 1 to %d", maxSeconds))
 	}
 	return p.seconds("ttl", 1, sdk.CodeTTLInvalid)
 }
 
-func (p params) timeout() (time.Duration, error) {
+// Timeout reads the parameter timeout, 0 to [store.MaxTTL]; [queue.Forever] if
+// there is none.
+func (p Params) Timeout() (time.Duration, error) {
 	if !p.Has("timeout") {
 		return queue.Forever, nil
 	}
 	return p.seconds("timeout", 0, sdk.CodeTimeoutInvalid)
 }
 
-func (p params) value() (string, error) {
-	v := p.get("value")
+// Text reads the parameter key, any UTF-8 of at most [MaxText] bytes; "" if
+// there is none. What says to clients what it is: "the value".
+func (p Params) Text(key, what string) (string, error) {
+	v := p.Get(key)
 	switch {
-	case len(v) > maxValue:
-		return "", sdk.NewError(sdk.CodeTooLarge, fmt.Sprintf("the value has %d bytes; at most %d are allowed", len(v), maxValue))
+	case len(v) > MaxText:
+		return "", sdk.NewError(sdk.CodeTooLarge, fmt.Sprintf("%s has %d bytes; at most %d are allowed", what, len(v), MaxText))
 	case !utf8.ValidString(v):
-		return "", sdk.NewError(sdk.CodeValueInvalid, "the value is not UTF-8")
+		return "", sdk.NewError(sdk.CodeValueInvalid, what+" is not UTF-8")
 	}
 	return v, nil
-}
-
-// target reads which entry is meant: index or value, and not both. An empty
-// one counts as absent.
-func (p params) target() (queue.Target, error) {
-	index := p.get("index")
-	value, err := p.value()
-	switch {
-	case err != nil:
-		return queue.Target{}, err
-	case index == "" && value == "":
-		return queue.Target{}, sdk.NewError(sdk.CodeTargetRequired, "say which entry is meant: index=N or value=TEXT")
-	case index != "" && value != "":
-		return queue.Target{}, sdk.NewError(sdk.CodeTargetAmbiguous, "give index or value, not both")
-	case index == "":
-		return queue.Target{Value: value}, nil
-	}
-	n, err := strconv.ParseUint(index, 10, 64)
-	if err != nil {
-		return queue.Target{}, sdk.NewError(sdk.CodeIndexInvalid, fmt.Sprintf("index is %.100q; give the number that the grant was answered with", index))
-	}
-	if n == 0 { // no entry ever has it
-		return queue.Target{}, sdk.NewError(sdk.CodeKeyNotFound, "index 0: no such entry in the line")
-	}
-	return queue.Target{Index: store.Revision(n)}, nil
 }

@@ -1,6 +1,7 @@
-package main
+package queuehttp
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -10,8 +11,9 @@ import (
 
 // What is left is never said to be less than it is, and nobody who was next
 // is told of others.
-func TestDescribe(t *testing.T) {
+func TestWords_Describe(t *testing.T) {
 	now := time.Unix(1e9, 0)
+	words := Words{Nobody: "nobody holds it", By: func(s queue.Status) string { return fmt.Sprintf("held by index %d", s.Index) }}
 	held := func(left time.Duration) queue.Status { return queue.Status{Held: true, Index: 7, Remaining: left} }
 	for _, tt := range []struct {
 		name string
@@ -28,7 +30,7 @@ func TestDescribe(t *testing.T) {
 		{"not queued", queue.NotObtainedError{Status: queue.Status{Waiting: 2}},
 			"nobody holds it at this moment, but others are first in the line; your place in the line would have been 3"},
 	} {
-		if got := describe(&tt.e, now); !strings.HasPrefix(got, tt.want) {
+		if got := words.describe(&tt.e, now); !strings.HasPrefix(got, tt.want) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
