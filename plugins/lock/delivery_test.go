@@ -31,19 +31,19 @@ func TestLock_ClientHangsUp(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, c *client) {
-				holder := c.do("POST", "/a?ttl=600").index(t)
-				gone := c.begin("POST", tt.target)
-				behind := c.begin("POST", "/a?ttl=60&value=y")
+				holder := c.Do("POST", "/a?ttl=600").Index(t)
+				gone := c.Begin("POST", tt.target)
+				behind := c.Begin("POST", "/a?ttl=60&value=y")
 				want := 2
 				if tt.shared {
-					c.begin("POST", tt.target)
+					c.Begin("POST", tt.target)
 					want = 3
 				}
-				gone.hangUp()
+				gone.HangUp()
 				synctest.Wait() // not even a second
 				c.lineLength(t, want)
-				c.do("DELETE", fmt.Sprintf("/a?index=%d", holder))
-				if behind.waits() != tt.shared {
+				c.Do("DELETE", fmt.Sprintf("/a?index=%d", holder))
+				if behind.Waits() != tt.shared {
 					t.Error("the one behind waits for who is gone, or goes ahead of who stays")
 				}
 			})
@@ -58,11 +58,11 @@ func TestLock_ClientHangsUpDuringGrant(t *testing.T) {
 			inBubble(t, func(t *testing.T, c *client) {
 				var holder store.Revision
 				if wait {
-					holder = c.do("POST", "/a?ttl=60").index(t)
+					holder = c.Do("POST", "/a?ttl=60").Index(t)
 				}
 				applied := make(chan struct{})
 				hold := func() {
-					c.hook(func(op memory.Op, key string) memory.Fault {
+					c.SetHook(func(op memory.Op, key string) memory.Fault {
 						if strings.HasPrefix(key, "q/") && (op == memory.OpCreate || op == memory.OpSwap) {
 							return memory.Fault{Hold: applied}
 						}
@@ -72,17 +72,17 @@ func TestLock_ClientHangsUpDuringGrant(t *testing.T) {
 				if !wait {
 					hold()
 				}
-				p := c.begin("POST", "/a?ttl=600")
+				p := c.Begin("POST", "/a?ttl=600")
 				if wait {
 					hold()
-					c.do("DELETE", fmt.Sprintf("/a?index=%d", holder))
+					c.Do("DELETE", fmt.Sprintf("/a?index=%d", holder))
 				}
 				synctest.Wait()
 				c.lineLength(t, 1)
-				if c.do("GET", "/a").header.Get("X-Lock-State") != "held" {
+				if c.Do("GET", "/a").Header.Get("X-Lock-State") != "held" {
 					t.Fatal("not granted")
 				}
-				p.hangUp()
+				p.HangUp()
 				synctest.Wait()
 				close(applied)
 				synctest.Wait()

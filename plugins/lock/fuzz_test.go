@@ -46,7 +46,7 @@ func FuzzLock(f *testing.F) {
 			t.Skip("longer than it takes to find anything")
 		}
 		inBubble(t, func(t *testing.T, c *client) {
-			r := c.request("GET", "", nil)
+			r := c.NewRequest("GET", "", nil)
 			r.Method = method
 			r.URL.Opaque, r.URL.RawQuery = r.URL.Path+path, query
 			for name, value := range map[string]string{"Content-Type": kind, "Accept": accept} {
@@ -61,32 +61,32 @@ func FuzzLock(f *testing.F) {
 			touched := watchKeys(c)
 			ctx, hangUp := context.WithTimeout(t.Context(), 5*time.Second)
 			defer hangUp()
-			got := c.send(r.WithContext(ctx))
+			got := c.Send(r.WithContext(ctx))
 			synctest.Wait()
 			keys := touched()
 
-			switch contentType := got.header.Get("Content-Type"); {
-			case got.err != nil && ctx.Err() == nil:
+			switch contentType := got.Header.Get("Content-Type"); {
+			case got.Err != nil && ctx.Err() == nil:
 				return // the client would not send that
-			case got.err != nil && method != "POST":
+			case got.Err != nil && method != "POST":
 				t.Errorf("%s hangs", method)
-			case got.err != nil:
+			case got.Err != nil:
 				c.lineLength(t, 2)
-			case got.status >= 500:
+			case got.Status >= 500:
 				t.Errorf("answer %v", got)
 			case strings.Contains(contentType, "html"):
 				t.Errorf("served as %s: %v", contentType, got)
-			case got.status < 400 && method != "OPTIONS" && got.header.Get("X-Content-Type-Options") != "nosniff":
-				t.Errorf("may be sniffed: %v", got.header)
+			case got.Status < 400 && method != "OPTIONS" && got.Header.Get("X-Content-Type-Options") != "nosniff":
+				t.Errorf("may be sniffed: %v", got.Header)
 			}
 			for key := range keys {
 				checkKey(t, key, r.URL.Opaque)
 			}
 			if path != "/held" && !strings.Contains(path, "%") {
-				if !s.waiting.waits() {
-					t.Errorf("the waiter of another lock is done: %v", s.waiting.end())
+				if !s.waiting.Waits() {
+					t.Errorf("the waiter of another lock is done: %v", s.waiting.End())
 				}
-				c.do("GET", "/held?field=index").expect(t, 200, s.fill("HOLDER"))
+				c.Do("GET", "/held?field=index").Expect(t, 200, s.fill("HOLDER"))
 			}
 		})
 	})
@@ -97,7 +97,7 @@ func FuzzLock(f *testing.F) {
 func watchKeys(c *client) (touched func() map[string]bool) {
 	var mu sync.Mutex
 	keys := make(map[string]bool)
-	c.hook(func(_ memory.Op, key string) memory.Fault {
+	c.SetHook(func(_ memory.Op, key string) memory.Fault {
 		mu.Lock()
 		defer mu.Unlock()
 		if keys != nil && key != "q" && key != "s" && !strings.HasPrefix(key, "s/") {
@@ -156,7 +156,7 @@ func TestCheckKey(t *testing.T) {
 	for _, n := range names {
 		inBubble(t, func(t *testing.T, c *client) {
 			touched := watchKeys(c)
-			c.send(c.raw("POST", "/"+n.spellings[0], "ttl=60")).index(t)
+			c.Send(c.raw("POST", "/"+n.spellings[0], "ttl=60")).Index(t)
 			keys := touched()
 			if len(keys) == 0 {
 				t.Error("no keys seen")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/etcd-modules/modhost/sdk/sdktest"
 	"github.com/etcd-modules/modhost/sdk/store"
-	"github.com/etcd-modules/modhost/sdk/store/memory"
 )
 
 // A client speaks to a lock module over HTTP.
@@ -36,131 +34,7 @@ func inBubble(t *testing.T, story func(t *testing.T, c *client)) {
 	})
 }
 
-// A reply is an answer, or err.
-type reply struct {
-	status int
-	header http.Header
-	body   string
-	took   time.Duration
-	err    error
-}
-
-func (r reply) String() string {
-	if r.err != nil {
-		return r.err.Error()
-	}
-	return fmt.Sprintf("%d %q after %v", r.status, r.body, r.took)
-}
-
-// index is the body of a grant.
-func (r reply) index(t testing.TB) store.Revision {
-	t.Helper()
-	n, err := strconv.ParseUint(r.body, 10, 64)
-	if r.status != http.StatusOK || err != nil {
-		t.Fatalf("answer %v, want an index", r)
-	}
-	return store.Revision(n)
-}
-
-// failure is the body of an error.
-func (r reply) failure(t testing.TB) (code int, cause string) {
-	t.Helper()
-	var e struct {
-		Code    int `json:"errorCode"`
-		Message string
-		Cause   string
-		Index   *uint64
-	}
-	d := json.NewDecoder(strings.NewReader(r.body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&e); err != nil || e.Code == 0 || e.Message == "" || e.Cause == "" || e.Index == nil {
-		t.Errorf("answer %v, want an error's four fields; %v", r, err)
-	}
-	for name, want := range map[string]string{"Content-Type": "application/json", "X-Content-Type-Options": "nosniff"} {
-		if got := r.header.Get(name); got != want {
-			t.Errorf("answer %v: %s %q, want %q", r, name, got, want)
-		}
-	}
-	return e.Code, e.Cause
-}
-
-// expect compares status and body, or the code in the body of an error.
-func (r reply) expect(t testing.TB, status int, body string) {
-	t.Helper()
-	got := r.body
-	if status >= 400 && r.status == status && r.header.Get("Content-Type") == "application/json" {
-		code, _ := r.failure(t)
-		got = strconv.Itoa(code)
-	}
-	if r.err != nil || r.status != status || got != body {
-		t.Errorf("answer %v, want %d %q", r, status, body)
-	}
-}
-
-// request makes a request to target, which is what follows the mount.
-func (c *client) request(method, target string, body io.Reader, headers ...string) *http.Request {
-	c.t.Helper()
-	r, err := http.NewRequest(method, c.URL+target, body)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
-	}
-	return r
-}
-
-func (c *client) send(r *http.Request) reply {
-	start := time.Now()
-	resp, err := c.Client().Do(r)
-	if err != nil {
-		return reply{err: err, took: time.Since(start)}
-	}
-	defer resp.Body.Close() //nolint:errcheck // read to the end
-	body, err := io.ReadAll(resp.Body)
-	return reply{resp.StatusCode, resp.Header, string(body), time.Since(start), err}
-}
-
-// do sends a request with its parameters in target's query.
-func (c *client) do(method, target string) reply {
-	c.t.Helper()
-	return c.send(c.request(method, target, nil))
-}
-
-// A call is a request under way.
-type call struct {
-	answer chan reply
-	hangUp context.CancelFunc
-}
-
-// begin sends a request and returns when all has come to rest: with an answer,
-// or with the request waiting.
-func (c *client) begin(method, target string) *call {
-	c.t.Helper()
-	ctx, cancel := context.WithCancel(c.t.Context())
-	r := c.request(method, target, nil).WithContext(ctx)
-	p := &call{make(chan reply, 1), cancel}
-	go func() { p.answer <- c.send(r) }() // ends with the test's context at the latest
-	synctest.Wait()
-	return p
-}
-
-// waits reports whether there is no answer yet.
-func (p *call) waits() bool {
-	synctest.Wait()
-	return len(p.answer) == 0
-}
-
-// end waits for the answer.
-func (p *call) end() reply {
-	defer p.hangUp()
-	return <-p.answer
-}
-
-// hook sets what goes wrong with the module's store.
-func (c *client) hook(h memory.Hook) { c.SetHook(h) }
-
-// keys lists the module's entries below dir, past any hook.
+// entries lists the module's entries below dir, past any hook.
 func (c *client) entries(dir string) []store.Entry {
 	c.t.Helper()
 	list, err := c.Store.List(context.Background(), dir, store.Linearizable)
@@ -182,19 +56,19 @@ func (c *client) lineLength(t testing.TB, want int) {
 // "bar" since ten seconds, with "next" waiting for it, and "free", which is.
 type stage struct {
 	holder, waiter store.Revision
-	waiting        *call
+	waiting        *sdktest.Call
 }
 
 func setStage(t testing.TB, c *client) stage {
 	t.Helper()
-	s := stage{holder: c.do("POST", "/held?ttl=60&value=bar").index(t)}
-	s.waiting = c.begin("POST", "/held?ttl=30&value=next")
+	s := stage{holder: c.Do("POST", "/held?ttl=60&value=bar").Index(t)}
+	s.waiting = c.Begin("POST", "/held?ttl=30&value=next")
 	for _, e := range c.entries("q") {
 		if e.Created != s.holder {
 			s.waiter = e.Created
 		}
 	}
-	if s.waiter == 0 || !s.waiting.waits() {
+	if s.waiter == 0 || !s.waiting.Waits() {
 		t.Fatal("nobody waits")
 	}
 	time.Sleep(10 * time.Second)
@@ -300,21 +174,21 @@ var contract = []row{
 // Where a call can have its parameters.
 var places = map[string]func(c *client, r row, params url.Values) *http.Request{
 	"query": func(c *client, r row, params url.Values) *http.Request {
-		return c.request(r.method, "/"+r.lock+"?"+params.Encode(), nil)
+		return c.NewRequest(r.method, "/"+r.lock+"?"+params.Encode(), nil)
 	},
 	"form": func(c *client, r row, params url.Values) *http.Request {
-		return c.request(r.method, "/"+r.lock, strings.NewReader(params.Encode()), "Content-Type", "application/x-www-form-urlencoded")
+		return c.NewRequest(r.method, "/"+r.lock, strings.NewReader(params.Encode()), "Content-Type", "application/x-www-form-urlencoded")
 	},
 	"form without content type": func(c *client, r row, params url.Values) *http.Request {
-		return c.request(r.method, "/"+r.lock, strings.NewReader(params.Encode()))
+		return c.NewRequest(r.method, "/"+r.lock, strings.NewReader(params.Encode()))
 	},
 	"form in chunks": func(c *client, r row, params url.Values) *http.Request {
-		return c.request(r.method, "/"+r.lock, io.MultiReader(strings.NewReader(params.Encode())),
+		return c.NewRequest(r.method, "/"+r.lock, io.MultiReader(strings.NewReader(params.Encode())),
 			"Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
 	},
 	"multipart": func(c *client, r row, params url.Values) *http.Request {
 		kind, body := multipartOf(c.t, params)
-		return c.request(r.method, "/"+r.lock, strings.NewReader(body), "Content-Type", kind)
+		return c.NewRequest(r.method, "/"+r.lock, strings.NewReader(body), "Content-Type", kind)
 	},
 	"mix": func(c *client, r row, params url.Values) *http.Request {
 		inQuery, inBody := url.Values{}, url.Values{}
@@ -325,7 +199,7 @@ var places = map[string]func(c *client, r row, params url.Values) *http.Request{
 				inBody[key] = params[key]
 			}
 		}
-		return c.request(r.method, "/"+r.lock+"?"+inQuery.Encode(), strings.NewReader(inBody.Encode()), "Content-Type", "application/x-www-form-urlencoded")
+		return c.NewRequest(r.method, "/"+r.lock+"?"+inQuery.Encode(), strings.NewReader(inBody.Encode()), "Content-Type", "application/x-www-form-urlencoded")
 	},
 	"body wins": func(c *client, r row, params url.Values) *http.Request {
 		other := url.Values{}
@@ -333,7 +207,7 @@ var places = map[string]func(c *client, r row, params url.Values) *http.Request{
 			other.Set(key, "decoy")
 		}
 		kind, body := multipartOf(c.t, params)
-		return c.request(r.method, "/"+r.lock+"?"+other.Encode(), strings.NewReader(body), "Content-Type", kind)
+		return c.NewRequest(r.method, "/"+r.lock+"?"+other.Encode(), strings.NewReader(body), "Content-Type", kind)
 	},
 }
 
@@ -356,7 +230,7 @@ func TestLock_Contract(t *testing.T) {
 						if accept != "" {
 							req.Header.Set("Accept", accept)
 						}
-						r.check(t, place+", Accept: "+accept, s, c.send(req), strings.Contains(accept, "json"))
+						r.check(t, place+", Accept: "+accept, s, c.Send(req), strings.Contains(accept, "json"))
 					})
 				}
 			}
@@ -365,12 +239,12 @@ func TestLock_Contract(t *testing.T) {
 }
 
 // check compares an answer with everything that the row says.
-func (r row) check(t *testing.T, how string, s stage, got reply, wantsJSON bool) {
+func (r row) check(t *testing.T, how string, s stage, got sdktest.Reply, wantsJSON bool) {
 	t.Helper()
-	if got.err != nil {
-		t.Fatalf("%s: %v", how, got.err)
+	if got.Err != nil {
+		t.Fatalf("%s: %v", how, got.Err)
 	}
-	made := got.header.Get("X-Lock-Token")
+	made := got.Header.Get("X-Lock-Token")
 	if strings.Contains(r.token, "INDEX") {
 		if n, err := strconv.ParseUint(made, 10, 64); err != nil || store.Revision(n) <= s.waiter {
 			t.Errorf("%s: X-Lock-Token %q, want a number above %d", how, made, s.waiter)
@@ -380,18 +254,18 @@ func (r row) check(t *testing.T, how string, s stage, got reply, wantsJSON bool)
 	for name, want := range map[string]string{
 		"X-Lock-State": r.state, "X-Lock-Token": fill(r.token), "X-Lock-Valid-For": r.validFor, "Retry-After": "",
 	} {
-		if got := got.header.Get(name); got != want {
+		if got := got.Header.Get(name); got != want {
 			t.Errorf("%s: %s %q, want %q", how, name, got, want)
 		}
 	}
-	if got.status != r.status || got.took != r.took {
+	if got.Status != r.status || got.Took != r.took {
 		t.Errorf("%s: answer %v, want %d after %v", how, got, r.status, r.took)
 	}
-	if a := got.header.Get("Allow"); (a == words().Allow) != (r.method == "OPTIONS" || r.status == 405) {
+	if a := got.Header.Get("Allow"); (a == words().Allow) != (r.method == "OPTIONS" || r.status == 405) {
 		t.Errorf("%s: Allow %q", how, a)
 	}
 	if r.status >= 400 {
-		code, cause := got.failure(t)
+		code, cause := got.Failure(t)
 		if strconv.Itoa(code) != r.body || !strings.Contains(cause, fill(r.cause)) {
 			t.Errorf("%s: code %d, cause %q; want %s and %q", how, code, cause, r.body, fill(r.cause))
 		}
@@ -406,8 +280,8 @@ func (r row) check(t *testing.T, how string, s stage, got reply, wantsJSON bool)
 	case wantsJSON:
 		want, kind = fill(r.json)+"\n", "application/json"
 	}
-	if got.body != want {
-		t.Errorf("%s: body %q, want %q", how, got.body, want)
+	if got.Body != want {
+		t.Errorf("%s: body %q, want %q", how, got.Body, want)
 	}
 	headers := map[string]string{"Content-Type": kind}
 	if r.method != "OPTIONS" {
@@ -417,7 +291,7 @@ func (r row) check(t *testing.T, how string, s stage, got reply, wantsJSON bool)
 		headers["Content-Length"] = strconv.Itoa(len(want))
 	}
 	for name, want := range headers {
-		if got := got.header.Get(name); got != want {
+		if got := got.Header.Get(name); got != want {
 			t.Errorf("%s: %s %q, want %q", how, name, got, want)
 		}
 	}
@@ -430,43 +304,43 @@ func TestLock_Effects(t *testing.T) {
 		check      func(t *testing.T, c *client, s stage)
 	}{
 		{"PUT /held?ttl=100&index=HOLDER", "renewal counts from now", func(t *testing.T, c *client, s stage) {
-			if r := s.waiting.end(); r.index(t) != s.waiter || r.took != 110*time.Second {
+			if r := s.waiting.End(); r.Index(t) != s.waiter || r.Took != 110*time.Second {
 				t.Errorf("waiter: %v, want %d after 1m50s", r, s.waiter)
 			}
 		}},
 		{"POST /held?ttl=5&value=bar", "a holder's repeat can shorten", func(t *testing.T, c *client, s stage) {
-			if r := s.waiting.end(); r.index(t) != s.waiter || r.took != 15*time.Second {
+			if r := s.waiting.End(); r.Index(t) != s.waiter || r.Took != 15*time.Second {
 				t.Errorf("waiter: %v, want %d after 15s", r, s.waiter)
 			}
 		}},
 		{"PUT /held?ttl=7&value=next", "a waiter's renewal is for its grant", func(t *testing.T, c *client, s stage) {
-			if r := s.waiting.end(); r.index(t) != s.waiter || r.took != time.Minute || r.header.Get("X-Lock-Valid-For") != "66.893" {
-				t.Errorf("waiter: %v, %v, want %d after a minute, for 7 s more", r, r.header, s.waiter)
+			if r := s.waiting.End(); r.Index(t) != s.waiter || r.Took != time.Minute || r.Header.Get("X-Lock-Valid-For") != "66.893" {
+				t.Errorf("waiter: %v, %v, want %d after a minute, for 7 s more", r, r.Header, s.waiter)
 			}
 			time.Sleep(7*time.Second - time.Millisecond)
-			c.do("GET", "/held").expect(t, 200, "next")
+			c.Do("GET", "/held").Expect(t, 200, "next")
 			time.Sleep(time.Millisecond)
-			c.do("GET", "/held").expect(t, 200, "")
+			c.Do("GET", "/held").Expect(t, 200, "")
 		}},
 		{"PUT /held?ttl=60&value=bar", "renewal keeps value and index", func(t *testing.T, c *client, s stage) {
-			c.do("GET", "/held").expect(t, 200, "bar")
-			c.do("GET", "/held?field=index").expect(t, 200, fmt.Sprint(s.holder))
+			c.Do("GET", "/held").Expect(t, 200, "bar")
+			c.Do("GET", "/held?field=index").Expect(t, 200, fmt.Sprint(s.holder))
 		}},
 		{"DELETE /held?index=HOLDER", "release hands over", func(t *testing.T, c *client, s stage) {
-			if r := s.waiting.end(); r.index(t) != s.waiter || r.took != 10*time.Second {
+			if r := s.waiting.End(); r.Index(t) != s.waiter || r.Took != 10*time.Second {
 				t.Errorf("waiter: %v, want %d after 10s", r, s.waiter)
 			}
-			c.do("PUT", s.fill("/held?ttl=60&index=HOLDER")).expect(t, 404, "100")
-			c.do("DELETE", s.fill("/held?index=HOLDER")).expect(t, 404, "100")
-			c.do("GET", "/held").expect(t, 200, "next")
+			c.Do("PUT", s.fill("/held?ttl=60&index=HOLDER")).Expect(t, 404, "100")
+			c.Do("DELETE", s.fill("/held?index=HOLDER")).Expect(t, 404, "100")
+			c.Do("GET", "/held").Expect(t, 200, "next")
 		}},
 		{"DELETE /held?value=next", "a waiter is told", func(t *testing.T, c *client, s stage) {
-			r := s.waiting.end()
-			r.expect(t, 410, "701")
-			if r.took != 10*time.Second || r.header.Get("X-Lock-Token") != "" {
-				t.Errorf("waiter: %v, %v, want no token, at once", r, r.header)
+			r := s.waiting.End()
+			r.Expect(t, 410, "701")
+			if r.Took != 10*time.Second || r.Header.Get("X-Lock-Token") != "" {
+				t.Errorf("waiter: %v, %v, want no token, at once", r, r.Header)
 			}
-			c.do("GET", "/held").expect(t, 200, "bar")
+			c.Do("GET", "/held").Expect(t, 200, "bar")
 			c.lineLength(t, 1)
 		}},
 		{"POST /held?ttl=9&timeout=3", "a time-out leaves the line clean", func(t *testing.T, c *client, s stage) {
@@ -477,19 +351,19 @@ func TestLock_Effects(t *testing.T) {
 		}},
 		{"POST /held?ttl=30&value=next&timeout=3", "a shared place outlives one time-out", func(t *testing.T, c *client, s stage) {
 			c.lineLength(t, 2)
-			if r := s.waiting.end(); r.index(t) != s.waiter || r.took != time.Minute {
+			if r := s.waiting.End(); r.Index(t) != s.waiter || r.Took != time.Minute {
 				t.Errorf("waiter: %v, want %d after a minute", r, s.waiter)
 			}
 		}},
 		{"PUT /free?ttl=60&value=bar", "no revival", func(t *testing.T, c *client, s stage) {
-			c.do("GET", "/free").expect(t, 200, "")
+			c.Do("GET", "/free").Expect(t, 200, "")
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, c *client) {
 				s := setStage(t, c)
 				method, target, _ := strings.Cut(s.fill(tt.call), " ")
-				c.do(method, target)
+				c.Do(method, target)
 				tt.check(t, c, s)
 			})
 		})

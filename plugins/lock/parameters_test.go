@@ -86,7 +86,7 @@ var names = []struct {
 // raw is a request whose path is sent as it is written.
 func (c *client) raw(method, path, query string) *http.Request {
 	c.t.Helper()
-	r := c.request(method, "", nil)
+	r := c.NewRequest(method, "", nil)
 	r.URL.Opaque = r.URL.Path + path
 	if strings.HasPrefix(r.URL.Opaque, "//") {
 		c.t.Fatalf("path %q", path)
@@ -98,26 +98,26 @@ func (c *client) raw(method, path, query string) *http.Request {
 func TestLock_Names(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *client) {
 		for i, n := range names {
-			c.send(c.raw("POST", "/"+n.spellings[0], fmt.Sprintf("ttl=600&value=v%d&timeout=0", i))).index(t)
+			c.Send(c.raw("POST", "/"+n.spellings[0], fmt.Sprintf("ttl=600&value=v%d&timeout=0", i))).Index(t)
 		}
 		c.lineLength(t, len(names))
 		for i, n := range names {
 			for _, path := range n.spellings {
-				r := c.send(c.raw("GET", "/"+path, ""))
-				if r.expect(t, 200, fmt.Sprintf("v%d", i)); t.Failed() {
+				r := c.Send(c.raw("GET", "/"+path, ""))
+				if r.Expect(t, 200, fmt.Sprintf("v%d", i)); t.Failed() {
 					t.Fatalf("name %.80q as %.80q", n.name, path)
 				}
 				q := c.raw("GET", "/"+path, "")
 				q.Header.Set("Accept", "application/json")
-				got := c.send(q)
-				if want := marshal(t, n.name); !strings.HasPrefix(got.body, `{"name":`+want+`,"state":"held"`) {
-					t.Errorf("name as %.80q: %.200s, want %.80s", path, got.body, want)
+				got := c.Send(q)
+				if want := marshal(t, n.name); !strings.HasPrefix(got.Body, `{"name":`+want+`,"state":"held"`) {
+					t.Errorf("name as %.80q: %.200s, want %.80s", path, got.Body, want)
 				}
 			}
 		}
 		// One released is none of the others.
-		c.send(c.raw("DELETE", "/a", "value=v0")).expect(t, 200, "")
-		c.send(c.raw("GET", "/a", "")).expect(t, 200, "")
+		c.Send(c.raw("DELETE", "/a", "value=v0")).Expect(t, 200, "")
+		c.Send(c.raw("GET", "/a", "")).Expect(t, 200, "")
 		c.lineLength(t, len(names)-1)
 	})
 }
@@ -137,13 +137,13 @@ func TestLock_NamesRefused(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *client) {
 		for name, path := range paths {
 			for _, method := range []string{"GET", "POST", "PUT", "DELETE"} {
-				r := c.send(c.raw(method, path, "ttl=60&index=1&timeout=0"))
-				if r.expect(t, 400, "710"); t.Failed() {
+				r := c.Send(c.raw(method, path, "ttl=60&index=1&timeout=0"))
+				if r.Expect(t, 400, "710"); t.Failed() {
 					t.Fatalf("%s, %s", method, name)
 				}
 			}
-			r := c.send(c.raw("HEAD", path, ""))
-			if r.status != 400 || r.body != "" {
+			r := c.Send(c.raw("HEAD", path, ""))
+			if r.Status != 400 || r.Body != "" {
 				t.Errorf("HEAD, %s: %v, want 400", name, r)
 			}
 		}
@@ -186,18 +186,18 @@ func TestLock_Values(t *testing.T) {
 					continue // is a form here
 				}
 				lock := fmt.Sprint("lock", i, url.PathEscape(place))
-				first := c.send(ask(c, row{method: "POST", lock: lock}, params)).index(t)
-				if again := c.send(ask(c, row{method: "POST", lock: lock}, params)).index(t); again != first {
+				first := c.Send(ask(c, row{method: "POST", lock: lock}, params)).Index(t)
+				if again := c.Send(ask(c, row{method: "POST", lock: lock}, params)).Index(t); again != first {
 					t.Errorf("value %.40q in %s: repeated index %d, want %d", value, place, again, first)
 				}
-				r := c.do("GET", "/"+lock)
-				r.expect(t, 200, value)
-				if kind := r.header.Get("Content-Type"); kind != "text/plain; charset=utf-8" || r.header.Get("X-Content-Type-Options") != "nosniff" {
-					t.Errorf("value %.40q is served as %q, %v", value, kind, r.header)
+				r := c.Do("GET", "/"+lock)
+				r.Expect(t, 200, value)
+				if kind := r.Header.Get("Content-Type"); kind != "text/plain; charset=utf-8" || r.Header.Get("X-Content-Type-Options") != "nosniff" {
+					t.Errorf("value %.40q is served as %q, %v", value, kind, r.Header)
 				}
-				c.send(ask(c, row{method: "PUT", lock: lock}, params)).expect(t, 200, "")
+				c.Send(ask(c, row{method: "PUT", lock: lock}, params)).Expect(t, 200, "")
 				params := url.Values{"value": {value}}
-				c.send(ask(c, row{method: "DELETE", lock: lock}, params)).expect(t, 200, "")
+				c.Send(ask(c, row{method: "DELETE", lock: lock}, params)).Expect(t, 200, "")
 			}
 		}
 		c.lineLength(t, 0)
@@ -224,8 +224,8 @@ func TestLock_ValuesRefused(t *testing.T) {
 					continue // the listener refuses such a head
 				}
 				for _, method := range []string{"POST", "PUT", "DELETE"} {
-					r := c.send(ask(c, row{method: method, lock: "v"}, url.Values{"ttl": {"60"}, "value": {tt.value}}))
-					if r.expect(t, tt.status, tt.code); t.Failed() {
+					r := c.Send(ask(c, row{method: method, lock: "v"}, url.Values{"ttl": {"60"}, "value": {tt.value}}))
+					if r.Expect(t, tt.status, tt.code); t.Failed() {
 						t.Fatalf("%s %s, %s", method, place, tt.name)
 					}
 				}
@@ -240,7 +240,7 @@ func TestLock_NeverHTML(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *client) {
 		const html = "<html><body><script>alert(1)</script>"
 		page := url.QueryEscape(html)
-		c.do("POST", "/"+url.PathEscape(html)+"?ttl=60&value="+page).index(t)
+		c.Do("POST", "/"+url.PathEscape(html)+"?ttl=60&value="+page).Index(t)
 		for _, call := range []string{
 			"GET /LOCK", "HEAD /LOCK", "GET /LOCK?field=PAGE", "POST /LOCK?ttl=PAGE", "POST /LOCK?ttl=1&timeout=PAGE", "POST /LOCK?ttl=1&timeout=0",
 			"PUT /LOCK?ttl=1&index=PAGE", "PUT /LOCK?ttl=1&value=PAGE", "DELETE /LOCK?value=PAGEx", "DELETE /LOCK?index=PAGE", "OPTIONS /LOCK", "PATCH /LOCK",
@@ -248,10 +248,10 @@ func TestLock_NeverHTML(t *testing.T) {
 		} {
 			for _, accept := range []string{"text/html", "application/json", "application/xhtml+xml"} {
 				method, target, _ := strings.Cut(strings.NewReplacer("LOCK", url.PathEscape(html), "PAGE", page).Replace(call), " ")
-				r := c.send(c.request(method, target, nil, "Accept", accept))
-				kind := r.header.Get("Content-Type")
-				if r.err != nil || strings.Contains(kind, "html") || kind != "" && r.header.Get("X-Content-Type-Options") != "nosniff" || r.body != "" && kind == "" {
-					t.Errorf("%s, Accept %s: %v, %v", call, accept, r, r.header)
+				r := c.Send(c.NewRequest(method, target, nil, "Accept", accept))
+				kind := r.Header.Get("Content-Type")
+				if r.Err != nil || strings.Contains(kind, "html") || kind != "" && r.Header.Get("X-Content-Type-Options") != "nosniff" || r.Body != "" && kind == "" {
+					t.Errorf("%s, Accept %s: %v, %v", call, accept, r, r.Header)
 				}
 			}
 		}
@@ -290,14 +290,14 @@ func TestLock_Nonsense(t *testing.T) {
 					params := url.Values{tt.parameter: {text}}.Encode()
 					kind, parts := multipartOf(t, url.Values{tt.parameter: {text}})
 					for _, req := range []*http.Request{
-						c.request(method, target+params, nil),
-						c.request(method, target, strings.NewReader(params), "Content-Type", "application/x-www-form-urlencoded"),
-						c.request(method, target, strings.NewReader(parts), "Content-Type", kind),
+						c.NewRequest(method, target+params, nil),
+						c.NewRequest(method, target, strings.NewReader(params), "Content-Type", "application/x-www-form-urlencoded"),
+						c.NewRequest(method, target, strings.NewReader(parts), "Content-Type", kind),
 					} {
 						ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-						r := c.send(req.WithContext(ctx))
+						r := c.Send(req.WithContext(ctx))
 						cancel()
-						if r.expect(t, 400, tt.code); t.Failed() || r.took != 0 {
+						if r.Expect(t, 400, tt.code); t.Failed() || r.Took != 0 {
 							t.Fatalf("%s=%.40q: %v", tt.parameter, text, r)
 						}
 					}
@@ -311,12 +311,12 @@ func TestLock_Nonsense(t *testing.T) {
 // Numbers that are odd to look at, but numbers.
 func TestLock_OddNumbers(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *client) {
-		c.do("POST", "/a?ttl=0060&timeout=000").expect(t, 200, "1")
-		c.do("PUT", "/a?ttl=60&index=01").expect(t, 200, "")
-		c.do("POST", "/a?ttl=60&ttl=x&timeout=0").expect(t, 423, "700") // the first counts
-		c.do("PUT", "/a?ttl=60&index=18446744073709551615").expect(t, 404, "100")
-		c.do("DELETE", "/a?index=000").expect(t, 404, "100")
-		c.do("DELETE", "/a?index=1&index=7").expect(t, 200, "")
+		c.Do("POST", "/a?ttl=0060&timeout=000").Expect(t, 200, "1")
+		c.Do("PUT", "/a?ttl=60&index=01").Expect(t, 200, "")
+		c.Do("POST", "/a?ttl=60&ttl=x&timeout=0").Expect(t, 423, "700") // the first counts
+		c.Do("PUT", "/a?ttl=60&index=18446744073709551615").Expect(t, 404, "100")
+		c.Do("DELETE", "/a?index=000").Expect(t, 404, "100")
+		c.Do("DELETE", "/a?index=1&index=7").Expect(t, 200, "")
 	})
 }
 
@@ -346,19 +346,19 @@ func TestLock_BodiesRefused(t *testing.T) {
 					if chunked {
 						body = io.MultiReader(body)
 					}
-					r := c.send(c.request(method, "/a?ttl=60&index=1", body, "Content-Type", tt.kind))
-					if r.expect(t, tt.status, tt.code); t.Failed() {
+					r := c.Send(c.NewRequest(method, "/a?ttl=60&index=1", body, "Content-Type", tt.kind))
+					if r.Expect(t, tt.status, tt.code); t.Failed() {
 						t.Fatalf("%s, %s, chunked %t", method, tt.name, chunked)
 					}
 				}
 			}
 		}
-		c.do("GET", "/a?field=%zz").expect(t, 400, "713")
-		c.do("POST", "/a?ttl=60;timeout=0").expect(t, 400, "713")
+		c.Do("GET", "/a?field=%zz").Expect(t, 400, "713")
+		c.Do("POST", "/a?ttl=60;timeout=0").Expect(t, 400, "713")
 		c.lineLength(t, 0)
 
 		// A body that says nothing is no matter; GET has no parameters there.
-		c.send(c.request("POST", "/a?ttl=60", nil, "Content-Type", "application/json")).index(t)
-		c.send(c.request("GET", "/a", strings.NewReader("field=nonsense"), "Content-Type", form)).expect(t, 200, "")
+		c.Send(c.NewRequest("POST", "/a?ttl=60", nil, "Content-Type", "application/json")).Index(t)
+		c.Send(c.NewRequest("GET", "/a", strings.NewReader("field=nonsense"), "Content-Type", form)).Expect(t, 200, "")
 	})
 }

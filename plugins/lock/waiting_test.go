@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/etcd-modules/modhost/sdk"
+	"github.com/etcd-modules/modhost/sdk/sdktest"
 	"github.com/etcd-modules/modhost/sdk/store"
 	"github.com/etcd-modules/modhost/sdk/store/memory"
 )
@@ -26,23 +27,23 @@ func marshal(t testing.TB, v any) string {
 
 func TestLock_FirstComeFirstServed(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *client) {
-		last := c.do("POST", "/a?ttl=60").index(t)
-		var line []*call
+		last := c.Do("POST", "/a?ttl=60").Index(t)
+		var line []*sdktest.Call
 		for i := range 20 {
-			line = append(line, c.begin("POST", fmt.Sprintf("/a?ttl=60&value=%d", i)))
+			line = append(line, c.Begin("POST", fmt.Sprintf("/a?ttl=60&value=%d", i)))
 		}
 		for i, p := range line {
 			for _, later := range line[i:] {
-				if !later.waits() {
-					t.Fatalf("waiter before its turn: %v", later.end())
+				if !later.Waits() {
+					t.Fatalf("waiter before its turn: %v", later.End())
 				}
 			}
-			c.do("DELETE", fmt.Sprintf("/a?index=%d", last)).expect(t, 200, "")
-			next := p.end().index(t)
+			c.Do("DELETE", fmt.Sprintf("/a?index=%d", last)).Expect(t, 200, "")
+			next := p.End().Index(t)
 			if next <= last {
 				t.Fatalf("index %d after %d", next, last)
 			}
-			c.do("GET", "/a").expect(t, 200, strconv.Itoa(i))
+			c.Do("GET", "/a").Expect(t, 200, strconv.Itoa(i))
 			last = next
 		}
 	})
@@ -53,39 +54,39 @@ func TestLock_FirstComeFirstServed(t *testing.T) {
 func TestLock_WaitsForHours(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *client) {
 		const ttl = 5 * time.Hour
-		c.do("POST", fmt.Sprintf("/a?ttl=%d", ttl/time.Second)).index(t)
-		p := c.begin("POST", "/a?ttl=60&timeout=31536000")
+		c.Do("POST", fmt.Sprintf("/a?ttl=%d", ttl/time.Second)).Index(t)
+		p := c.Begin("POST", "/a?ttl=60&timeout=31536000")
 		time.Sleep(ttl - time.Millisecond)
-		if !p.waits() {
-			t.Fatalf("answer %v", p.end())
+		if !p.Waits() {
+			t.Fatalf("answer %v", p.End())
 		}
-		r := p.end()
-		r.index(t)
-		validFor, err := strconv.ParseFloat(r.header.Get("X-Lock-Valid-For"), 64)
-		if want := ttl.Seconds() + 59.84; r.took != ttl || err != nil || validFor != want {
+		r := p.End()
+		r.Index(t)
+		validFor, err := strconv.ParseFloat(r.Header.Get("X-Lock-Valid-For"), 64)
+		if want := ttl.Seconds() + 59.84; r.Took != ttl || err != nil || validFor != want {
 			t.Errorf("answer %v, valid for %v, want %v", r, validFor, want)
 		}
 		// What it promised is true to the last moment.
-		time.Sleep(time.Duration(validFor*float64(time.Second)) - r.took)
-		if r := c.do("GET", "/a"); r.header.Get("X-Lock-State") != "held" {
-			t.Errorf("state %v", r.header)
+		time.Sleep(time.Duration(validFor*float64(time.Second)) - r.Took)
+		if r := c.Do("GET", "/a"); r.Header.Get("X-Lock-State") != "held" {
+			t.Errorf("state %v", r.Header)
 		}
 		time.Sleep(160 * time.Millisecond)
-		if r := c.do("GET", "/a"); r.header.Get("X-Lock-State") != "free" {
-			t.Errorf("state %v", r.header)
+		if r := c.Do("GET", "/a"); r.Header.Get("X-Lock-State") != "free" {
+			t.Errorf("state %v", r.Header)
 		}
 	})
 }
 
 func TestLock_TimeoutIsOver(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *client) {
-		c.do("POST", "/a?ttl=60").index(t)
-		p := c.begin("POST", "/a?ttl=60&timeout=61")
-		q := c.begin("POST", "/a?ttl=60&timeout=119")
-		p.end().index(t)
-		r := q.end()
-		r.expect(t, 423, "700")
-		if _, cause := r.failure(t); !strings.Contains(cause, "1s of its ttl left; your place in the line was 1 of 1") || r.took != 119*time.Second {
+		c.Do("POST", "/a?ttl=60").Index(t)
+		p := c.Begin("POST", "/a?ttl=60&timeout=61")
+		q := c.Begin("POST", "/a?ttl=60&timeout=119")
+		p.End().Index(t)
+		r := q.End()
+		r.Expect(t, 423, "700")
+		if _, cause := r.Failure(t); !strings.Contains(cause, "1s of its ttl left; your place in the line was 1 of 1") || r.Took != 119*time.Second {
 			t.Errorf("answer %v", r)
 		}
 		c.lineLength(t, 1)
@@ -95,49 +96,49 @@ func TestLock_TimeoutIsOver(t *testing.T) {
 // All sessions of one value are told the same index at the same moment.
 func TestLock_SharedValue(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *client) {
-		holder := c.do("POST", "/a?ttl=60").index(t)
-		var same []*call
+		holder := c.Do("POST", "/a?ttl=60").Index(t)
+		var same []*sdktest.Call
 		for range 5 {
-			same = append(same, c.begin("POST", "/a?ttl=60&value=x"))
+			same = append(same, c.Begin("POST", "/a?ttl=60&value=x"))
 			time.Sleep(time.Second)
 		}
-		other := c.begin("POST", "/a?ttl=60&value=y")
+		other := c.Begin("POST", "/a?ttl=60&value=y")
 		c.lineLength(t, 3)
-		same[4].hangUp()
+		same[4].HangUp()
 		synctest.Wait()
 		c.lineLength(t, 3)
-		c.do("DELETE", fmt.Sprintf("/a?index=%d", holder))
-		index := same[0].end().index(t)
+		c.Do("DELETE", fmt.Sprintf("/a?index=%d", holder))
+		index := same[0].End().Index(t)
 		for i, p := range same[1:4] {
-			if r := p.end(); r.index(t) != index || r.took != time.Duration(4-i)*time.Second {
+			if r := p.End(); r.Index(t) != index || r.Took != time.Duration(4-i)*time.Second {
 				t.Errorf("session %d: %v, want index %d at the same moment", i+1, r, index)
 			}
 		}
-		if !other.waits() {
-			t.Errorf("two values hold at once: %v", other.end())
+		if !other.Waits() {
+			t.Errorf("two values hold at once: %v", other.End())
 		}
-		c.do("DELETE", "/a?value=x")
-		other.end().index(t)
+		c.Do("DELETE", "/a?value=x")
+		other.End().Index(t)
 	})
 }
 
 func TestLock_DrainStop(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *client) {
 		s := setStage(t, c)
-		anonymous := c.begin("POST", "/held?ttl=60")
+		anonymous := c.Begin("POST", "/held?ttl=60")
 		c.Drain(sdk.DrainStop)
-		for _, p := range []*call{s.waiting, anonymous, c.begin("POST", "/held?ttl=60"), c.begin("POST", "/free?ttl=60")} {
-			r := p.end()
-			r.expect(t, 503, "703")
-			if after := r.header.Get("Retry-After"); after != "1" {
+		for _, p := range []*sdktest.Call{s.waiting, anonymous, c.Begin("POST", "/held?ttl=60"), c.Begin("POST", "/free?ttl=60")} {
+			r := p.End()
+			r.Expect(t, 503, "703")
+			if after := r.Header.Get("Retry-After"); after != "1" {
 				t.Errorf("%v: Retry-After %q, want 1", r, after)
 			}
 		}
 		synctest.Wait()
 		c.lineLength(t, 1) // the grant stays
-		c.do("GET", "/held").expect(t, 200, "bar")
-		c.do("PUT", "/held?ttl=60&value=bar").expect(t, 200, "")
-		c.do("DELETE", "/held?value=bar").expect(t, 200, "")
+		c.Do("GET", "/held").Expect(t, 200, "bar")
+		c.Do("PUT", "/held?ttl=60&value=bar").Expect(t, 200, "")
+		c.Do("DELETE", "/held?value=bar").Expect(t, 200, "")
 	})
 }
 
@@ -153,9 +154,9 @@ func TestLock_ReplacedKeepsPlaces(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, c *client) {
-				holder := c.do("POST", "/a?ttl=3600").index(t)
-				calls := []*call{
-					c.begin("POST", "/a?ttl=60"), c.begin("POST", "/a?ttl=60&value=x"), c.begin("POST", "/a?ttl=60&timeout=3000"), c.begin("POST", "/a?ttl=60&value=y"),
+				holder := c.Do("POST", "/a?ttl=3600").Index(t)
+				calls := []*sdktest.Call{
+					c.Begin("POST", "/a?ttl=60"), c.Begin("POST", "/a?ttl=60&value=x"), c.Begin("POST", "/a?ttl=60&timeout=3000"), c.Begin("POST", "/a?ttl=60&value=y"),
 				}
 				var want []store.Revision
 				for _, e := range c.entries("q")[1:] {
@@ -164,16 +165,16 @@ func TestLock_ReplacedKeepsPlaces(t *testing.T) {
 				time.Sleep(time.Minute)
 				change(c)
 				time.Sleep(time.Minute)
-				c.do("DELETE", fmt.Sprintf("/a?index=%d", holder)).expect(t, 200, "")
+				c.Do("DELETE", fmt.Sprintf("/a?index=%d", holder)).Expect(t, 200, "")
 				for i, p := range calls {
-					r := p.end()
-					if got := r.index(t); got != want[i] {
+					r := p.End()
+					if got := r.Index(t); got != want[i] {
 						t.Errorf("waiter %d has index %d, want %d as before", i, got, want[i])
 					}
-					if validFor, err := strconv.ParseFloat(r.header.Get("X-Lock-Valid-For"), 64); err != nil || validFor != r.took.Seconds()+59.84 {
-						t.Errorf("waiter %d: valid for %v after %v, want 59.84 s more", i, validFor, r.took)
+					if validFor, err := strconv.ParseFloat(r.Header.Get("X-Lock-Valid-For"), 64); err != nil || validFor != r.Took.Seconds()+59.84 {
+						t.Errorf("waiter %d: valid for %v after %v, want 59.84 s more", i, validFor, r.Took)
 					}
-					c.do("DELETE", fmt.Sprintf("/a?index=%d", r.index(t))).expect(t, 200, "")
+					c.Do("DELETE", fmt.Sprintf("/a?index=%d", r.Index(t))).Expect(t, 200, "")
 				}
 				c.lineLength(t, 0)
 			})
@@ -184,14 +185,14 @@ func TestLock_ReplacedKeepsPlaces(t *testing.T) {
 // The time-out goes on where it was in the process before.
 func TestLock_TimeoutSpansProcesses(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *client) {
-		c.do("POST", "/a?ttl=3600").index(t)
-		p := c.begin("POST", "/a?ttl=60&timeout=100")
+		c.Do("POST", "/a?ttl=3600").Index(t)
+		p := c.Begin("POST", "/a?ttl=60&timeout=100")
 		time.Sleep(time.Minute)
 		c.Replace()
-		r := p.end()
-		r.expect(t, 423, "700")
-		if r.took != 100*time.Second {
-			t.Errorf("answered after %v, want 1m40s", r.took)
+		r := p.End()
+		r.Expect(t, 423, "700")
+		if r.Took != 100*time.Second {
+			t.Errorf("answered after %v, want 1m40s", r.Took)
 		}
 		c.lineLength(t, 1)
 	})
@@ -212,22 +213,22 @@ func TestLock_StoreUnavailable(t *testing.T) {
 		t.Run(call, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, c *client) {
 				s := setStage(t, c)
-				c.hook(down)
+				c.SetHook(down)
 				method, target, _ := strings.Cut(s.fill(call), " ")
-				r := c.do(method, target)
+				r := c.Do(method, target)
 				if method == "HEAD" {
-					r.body = ""
+					r.Body = ""
 				} else {
-					r.expect(t, 503, "702")
+					r.Expect(t, 503, "702")
 				}
-				if r.status != 503 || r.took > 5*time.Second || r.header.Get("Retry-After") != "1" || r.header.Get("X-Lock-State") != "" {
-					t.Errorf("answer %v, %v; want 503 within 5s", r, r.header)
+				if r.Status != 503 || r.Took > 5*time.Second || r.Header.Get("Retry-After") != "1" || r.Header.Get("X-Lock-State") != "" {
+					t.Errorf("answer %v, %v; want 503 within 5s", r, r.Header)
 				}
-				if !s.waiting.waits() {
-					t.Errorf("the waiter lost its place: %v", s.waiting.end())
+				if !s.waiting.Waits() {
+					t.Errorf("the waiter lost its place: %v", s.waiting.End())
 				}
-				c.hook(nil)
-				if r := s.waiting.end(); r.index(t) != s.waiter {
+				c.SetHook(nil)
+				if r := s.waiting.End(); r.Index(t) != s.waiter {
 					t.Errorf("the waiter's answer %v, want %d", r, s.waiter)
 				}
 			})
@@ -249,7 +250,7 @@ func TestLock_SlowStore(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tt.slow), func(t *testing.T) {
 			inBubble(t, func(t *testing.T, c *client) {
-				c.hook(func(op memory.Op, key string) memory.Fault {
+				c.SetHook(func(op memory.Op, key string) memory.Fault {
 					if op != memory.OpCreate || tt.slow == 0 {
 						return memory.Fault{}
 					}
@@ -258,22 +259,22 @@ func TestLock_SlowStore(t *testing.T) {
 					return memory.Fault{Hold: late}
 				})
 				sent := time.Now()
-				r := c.do("POST", fmt.Sprintf("/a?ttl=%d", tt.ttl/time.Second))
-				if r.status != tt.status {
+				r := c.Do("POST", fmt.Sprintf("/a?ttl=%d", tt.ttl/time.Second))
+				if r.Status != tt.status {
 					t.Fatalf("answer %v, want %d", r, tt.status)
 				}
-				if r.status != 200 {
-					r.expect(t, 410, "701")
+				if r.Status != 200 {
+					r.Expect(t, 410, "701")
 					c.lineLength(t, 0)
 					return
 				}
-				seconds, err := strconv.ParseFloat(r.header.Get("X-Lock-Valid-For"), 64)
+				seconds, err := strconv.ParseFloat(r.Header.Get("X-Lock-Valid-For"), 64)
 				validFor := time.Duration(seconds * float64(time.Second))
 				if err != nil || validFor-time.Since(sent) < tt.ttl/2-time.Second/4 {
 					t.Errorf("valid for %v, of which %v are over", validFor, time.Since(sent))
 				}
 				time.Sleep(validFor - time.Since(sent))
-				if c.do("GET", "/a").header.Get("X-Lock-State") != "held" {
+				if c.Do("GET", "/a").Header.Get("X-Lock-State") != "held" {
 					t.Errorf("free after %v, valid for %v", time.Since(sent), validFor)
 				}
 			})
@@ -285,18 +286,18 @@ func TestLock_SlowStore(t *testing.T) {
 // next one, in its old place.
 func TestLock_CrashKeepsThePlace(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *client) {
-		last := c.do(http.MethodPost, "/a?ttl=60").index(t)
-		calls := []*call{c.begin(http.MethodPost, "/a?ttl=60"), c.begin(http.MethodPost, "/a?ttl=60")}
+		last := c.Do(http.MethodPost, "/a?ttl=60").Index(t)
+		calls := []*sdktest.Call{c.Begin(http.MethodPost, "/a?ttl=60"), c.Begin(http.MethodPost, "/a?ttl=60")}
 		c.lineLength(t, 3)
 		c.Restart()
 		time.Sleep(20 * time.Second) // what was not resumed would be cleared by now
 		c.lineLength(t, 3)
 		for _, next := range calls {
-			if !next.waits() {
-				t.Fatalf("answered %v before its turn", next.end())
+			if !next.Waits() {
+				t.Fatalf("answered %v before its turn", next.End())
 			}
-			c.do(http.MethodDelete, fmt.Sprintf("/a?index=%d", last)).expect(t, http.StatusOK, "")
-			got := next.end().index(t)
+			c.Do(http.MethodDelete, fmt.Sprintf("/a?index=%d", last)).Expect(t, http.StatusOK, "")
+			got := next.End().Index(t)
 			if got <= last {
 				t.Errorf("index %d granted after %d", got, last)
 			}

@@ -2,7 +2,6 @@ package sdktest_test
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -50,27 +49,21 @@ func TestModule(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := sdktest.New(t, config{"hi"}, waits)
-				got, begin := make(chan string), time.Now()
-				go func() {
-					resp, err := m.Client().Post(m.URL+"/x", "text/plain", nil)
-					if err != nil {
-						got <- err.Error()
-						return
-					}
-					defer resp.Body.Close()
-					b, _ := io.ReadAll(resp.Body)
-					if resp.StatusCode != 200 {
-						b = nil
-					}
-					got <- fmt.Sprint(resp.StatusCode, " ", string(b))
-				}()
+				c := m.Begin("POST", "/x")
 				time.Sleep(time.Minute)
-				tt.during(m)
-				if s := <-got; s != tt.want {
-					t.Errorf("answer %q, want %q", s, tt.want)
+				if !c.Waits() {
+					t.Fatalf("answer %v, want it to wait", c.End())
 				}
-				if d := time.Since(begin); tt.want[0] == '2' && d != time.Hour {
-					t.Errorf("answered after %v, want an hour from the beginning", d)
+				tt.during(m)
+				r := c.End()
+				if r.Status != 200 {
+					r.Body = ""
+				}
+				if got := fmt.Sprint(r.Status, " ", r.Body); r.Err != nil || got != tt.want {
+					t.Errorf("answer %v, want %q", r, tt.want)
+				}
+				if r.Status == 200 && r.Took != time.Hour {
+					t.Errorf("answered after %v, want an hour", r.Took)
 				}
 			})
 		})
@@ -81,10 +74,6 @@ func TestModule(t *testing.T) {
 func ExampleNew() {
 	_ = func(t *testing.T) {
 		m := sdktest.New(t, config{Word: "hi"}, waits)
-		resp, err := m.Client().Get(m.URL + "/x")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
+		m.Do("GET", "/x").Expect(t, 200, "hi")
 	}
 }
