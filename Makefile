@@ -37,11 +37,12 @@ lint:
 fuzz:
 	go test -run '^$$' -fuzz FuzzLoad -fuzztime $(FUZZTIME) ./host/config
 	go test -run '^$$' -fuzz FuzzLock -fuzztime $(FUZZTIME) ./plugins/lock
+	go test -run '^$$' -fuzz FuzzLeader -fuzztime $(FUZZTIME) ./plugins/leader
 
 # The tests of what holds while things break, with as many rounds and clients as
 # their documentation says, which takes half an hour.
 faults: test-tools
-	MODHOST_TEST_LONG=1 go test -count=1 -timeout 90m -v -run 'TestDefects|TestMode|TestCrash|TestPause|TestOutage' ./integration/faults
+	MODHOST_TEST_LONG=1 go test -count=1 -timeout 90m -v -run 'TestDefects|TestMode|TestCrash|TestPause|TestOutage|TestElection' ./integration/faults
 
 # Breaks the programs in one way after the other and sees the tests fail.
 planted: test-tools

@@ -13,3 +13,7 @@ etcd {
 module "lock" {
   mounts = ["/mod/lock", "/mod/v2/lock"]
 }
+
+module "leader" {
+  mounts = ["/mod/leader", "/mod/v2/leader"]
+}

@@ -41,7 +41,8 @@ import (
 //	[!] header NAME REGEXP       of the last answer, the whole value
 //	body TEXT                    of the last answer, to the byte
 //	error STATUS CODE [REGEXP]   the last answer is an error with that errorCode and cause
-//	grant [NAME]                 the last answer is a grant; NAME becomes its index
+//	grant [NAME]                 the last answer is a grant of a lock; NAME becomes its index
+//	leads [NAME]                 the same of an election
 //	took MIN MAX                 the duration of the last curl
 //	later A B                    the number A is larger than B
 //	await REGEXP PROGRAM ARGS    runs the program until its output matches
@@ -61,7 +62,8 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"header":    cmdHeader,
 	"body":      plainly(cmdBody),
 	"error":     plainly(cmdError),
-	"grant":     plainly(cmdGrant),
+	"grant":     plainly(func(ts *testscript.TestScript, args []string) { granted(ts, "X-Lock-", "held", args) }),
+	"leads":     plainly(func(ts *testscript.TestScript, args []string) { granted(ts, "X-Leader-", "led", args) }),
 	"took":      plainly(cmdTook),
 	"later":     plainly(cmdLater),
 	"await":     plainly(func(ts *testscript.TestScript, args []string) { await(ts, drive.Patience, args) }),
@@ -307,10 +309,10 @@ func cmdError(ts *testscript.TestScript, args []string) {
 	}
 }
 
-func cmdGrant(ts *testscript.TestScript, args []string) {
+func granted(ts *testscript.TestScript, header, state string, args []string) {
 	a := on(ts).last
-	if a.status != http.StatusOK || !decimal.MatchString(a.body) || a.header.Get("X-Lock-Token") != a.body ||
-		a.header.Get("X-Lock-State") != "held" || !seconds.MatchString(a.header.Get("X-Lock-Valid-For")) ||
+	if a.status != http.StatusOK || !decimal.MatchString(a.body) || a.header.Get(header+"Token") != a.body ||
+		a.header.Get(header+"State") != state || !seconds.MatchString(a.header.Get(header+"Valid-For")) ||
 		a.header.Get("Content-Type") != "text/plain; charset=utf-8" {
 		ts.Fatalf("no grant: %d %v %s", a.status, a.header, a.body)
 	}

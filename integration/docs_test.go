@@ -157,7 +157,7 @@ func TestDocs_Matches(t *testing.T) {
 // address: a .curlrc leads curl from there to the host, which is on a free
 // port.
 func TestDocs_CommandsRun(t *testing.T) {
-	for _, file := range []string{"README.md", "plugins/lock/README.md"} {
+	for _, file := range []string{"README.md", "plugins/lock/README.md", "plugins/leader/README.md"} {
 		t.Run(strings.ReplaceAll(file, "/", "-"), func(t *testing.T) {
 			home := t.TempDir()
 			var host *drive.Host
@@ -165,7 +165,8 @@ func TestDocs_CommandsRun(t *testing.T) {
 				t.Helper()
 				host = h
 				address := strings.TrimPrefix(h.URL, "http://")
-				rc := fmt.Sprintf("connect-to = \"127.0.0.1:4001:%s\"\n", address)
+				rc := fmt.Sprintf("connect-to = \"127.0.0.1:4001:%s\"\n", address) +
+					"no-progress-meter\n" // nor has a terminal one
 				if err := os.WriteFile(filepath.Join(home, ".curlrc"), []byte(rc), 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -175,7 +176,7 @@ func TestDocs_CommandsRun(t *testing.T) {
 					t.Fatalf("curl does not find the host by its .curlrc: %v\n%s", err, out)
 				}
 			}
-			use(programs(t).Start(t, drive.Embedded))
+			use(programs(t).Start(t, drive.Embedded+drive.Elections))
 			blocks := blocksOf(t, file)
 			for i, b := range blocks {
 				switch b.kind {
@@ -356,7 +357,7 @@ func TestDocs_LinksLeadSomewhere(t *testing.T) {
 // the one table of codes.
 func TestDocs_ErrorCodes(t *testing.T) {
 	known := codes(t)
-	for _, folder := range []string{"plugins/lock"} {
+	for _, folder := range []string{"plugins/lock", "plugins/leader"} {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			_, text, _ := strings.Cut(readFile(t, folder+"/README.md"), "\nGiven by the module:\n")
 			text, _, _ = strings.Cut(text, "\n## ")

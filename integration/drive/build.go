@@ -110,6 +110,8 @@ func (b Build) touches(program string) bool {
 			return program == "modhost"
 		case strings.HasPrefix(dir, "sdk/wire/"):
 			return true
+		case strings.HasPrefix(dir, "plugins/"):
+			return strings.HasPrefix(dir, "plugins/"+strings.TrimPrefix(program, "modhost-")+"/")
 		default:
 			return program != "modhost"
 		}

@@ -1,6 +1,7 @@
 package drive
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -33,8 +34,9 @@ func (r Reply) String() string { return fmt.Sprintf("%d %s", r.Status, strings.T
 func (r Reply) Token(t testing.TB) uint64 {
 	t.Helper()
 	n, err := strconv.ParseUint(r.Body, 10, 64)
-	if err != nil || r.Status != http.StatusOK || r.Header.Get("X-Lock-Token") != r.Body {
-		t.Errorf("answer %v, token %q: want a grant", r, r.Header.Get("X-Lock-Token"))
+	token := cmp.Or(r.Header.Get("X-Lock-Token"), r.Header.Get("X-Leader-Token"))
+	if err != nil || r.Status != http.StatusOK || token != r.Body {
+		t.Errorf("answer %v, token %q: want a grant", r, token)
 	}
 	return n
 }

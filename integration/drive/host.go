@@ -50,6 +50,13 @@ module "lock" {
 }
 `
 
+// Elections is what a config has for the leader module.
+const Elections = `
+module "leader" {
+  mounts = ["/mod/leader", "/mod/v2/leader"]
+}
+`
+
 // At gives a config an address to listen on, for a host that is to be found
 // there again after a restart.
 func At(config, address string) string {
@@ -247,10 +254,15 @@ func (h *Host) Modules() []Module {
 // Plugin returns the process id of the lock's plugin, 0 while there is none.
 func (h *Host) Plugin() int {
 	var modules []Module
-	if err := getJSON(h.URL+"/mod/", &modules); err != nil || len(modules) == 0 {
+	if err := getJSON(h.URL+"/mod/", &modules); err != nil {
 		return 0
 	}
-	return modules[0].PID
+	for _, m := range modules {
+		if m.Name == "lock" {
+			return m.PID
+		}
+	}
+	return 0
 }
 
 // Module returns what the listing says of one module.

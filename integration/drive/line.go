@@ -8,13 +8,12 @@ import (
 	"slices"
 )
 
-// linesDir is where the module lock has its lines in etcd, a directory for each
-// lock, if the config says nothing else.
-const linesDir = "/_mod/lock/q/"
+// LineKey is the directory of the line of a lock, if the config says nothing
+// else. name is of letters, digits and hyphens, which the module writes as they
+// are.
+func LineKey(name string) string { return lineKey("lock", name) }
 
-// LineKey is the directory of the line of a lock. name is of letters, digits and
-// hyphens, which the module writes as they are.
-func LineKey(name string) string { return linesDir + name }
+func lineKey(module, name string) string { return "/_mod/" + module + "/q/" + name }
 
 // An Entry is one place in the line of a lock, as etcd has it.
 type Entry struct {
@@ -30,14 +29,17 @@ type Entry struct {
 // Line asks etcd itself for the line of a lock, the oldest entry first; none
 // for a lock that nobody uses. name is as for [LineKey]; "" stands for the
 // lines of all locks.
-func Line(etcd, name string) ([]Entry, error) {
+func Line(etcd, name string) ([]Entry, error) { return lineOf(etcd, "lock", name) }
+
+// lineOf is Line for any module that has a queue.
+func lineOf(etcd, module, name string) ([]Entry, error) {
 	type node struct {
 		Key, Value, Expiration      string
 		CreatedIndex, ModifiedIndex uint64
 		Dir                         bool
 		Nodes                       []json.RawMessage // each a node
 	}
-	resp, err := http.Get(etcd + "/v2/keys" + LineKey(name) + "?recursive=true")
+	resp, err := http.Get(etcd + "/v2/keys" + lineKey(module, name) + "?recursive=true")
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +74,7 @@ func Line(etcd, name string) ([]Entry, error) {
 // Line returns the lock's line, from the etcd of the host that has made it.
 func (l *Lock) Line() []Entry {
 	l.t.Helper()
-	line, err := Line(l.etcd, l.name)
+	line, err := lineOf(l.etcd, l.module, l.name)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -83,7 +85,7 @@ func (l *Lock) Line() []Entry {
 func (l *Lock) AwaitLine(n int) (line []Entry) {
 	l.t.Helper()
 	Eventually(l.t, func() (err error) {
-		if line, err = Line(l.etcd, l.name); err == nil && len(line) != n {
+		if line, err = lineOf(l.etcd, l.module, l.name); err == nil && len(line) != n {
 			err = fmt.Errorf("entries of %s = %+v, want %d", l.name, line, n)
 		}
 		return err

@@ -19,10 +19,10 @@ import (
 type Lock struct {
 	URL string // of the lock
 
-	t    testing.TB
-	http *http.Client
-	etcd string // of the host; "" if the lock was not made by [Host.Lock]
-	name string
+	t            testing.TB
+	http         *http.Client
+	etcd         string // of the host; "" if the lock was not made by [Host.Lock]
+	module, name string
 }
 
 // locksPath is where the module is mounted.
@@ -35,7 +35,7 @@ const lasting = 600
 // Lock returns a lock of the host, which must stay at its URL. name is as it
 // stands in a URL.
 func (h *Host) Lock(t testing.TB, name string) *Lock {
-	return &Lock{URL: h.URL + locksPath + name, t: t, http: h.http, etcd: h.Etcd, name: name}
+	return &Lock{URL: h.URL + locksPath + name, t: t, http: h.http, etcd: h.Etcd, module: "lock", name: name}
 }
 
 // LockAt is [Host.Lock] for one that is reached at another address, or whose

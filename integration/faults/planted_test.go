@@ -37,6 +37,9 @@ var (
 		"TTL: ttl, start: p.start}", "TTL: ttl, start: time.Now()}")
 	halfTheTTL = breaks("sdk/queue/obtain.go",
 		"next, life := p.rec.with(held, d.ttl, nil), d.ttl\n", "next, life := p.rec.with(held, d.ttl, nil), d.ttl/2\n")
+	oneDeadIsEnough = breaks("sdk/queue/reap.go",
+		"	all := true\n	for _, id := range it.rec.Sessions { // every one is asked: that is when its time starts\n		all = q.session.dead(id, it.entry.Modified) && all",
+		"	all := false\n	for _, id := range it.rec.Sessions {\n		all = q.session.dead(id, it.entry.Modified) || all")
 	noResuming = []drive.Fault{
 		{File: "sdk/queuehttp/desk.go", Old: "return q, x.Resumable()", New: "return q, nil"},
 		{File: "plugins/lock/config.go", Old: "env.Resumable(http.MethodPost)", New: "env.Resumable()\n\t_ = http.MethodPost"},

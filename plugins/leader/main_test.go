@@ -1,4 +1,4 @@
-package queuehttp
+package main
 
 import (
 	"os"
