@@ -53,12 +53,14 @@ func (c *Client) Configure(ctx context.Context, req *wirepb.ConfigureRequest) (*
 
 // Metrics returns what the module counts, in the Prometheus text format: empty
 // if the plugin, which may be written in any language, has no such RPC. ErrGone
-// if it is gone.
+// if it is gone, ErrTooLarge if it answers more than [MaxMetrics].
 func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
-	resp, err := c.rpc.Metrics(ctx, &wirepb.MetricsRequest{})
-	switch {
-	case status.Code(err) == codes.Unimplemented:
+	resp, err := c.rpc.Metrics(ctx, &wirepb.MetricsRequest{}, grpc.MaxCallRecvMsgSize(MaxMetrics))
+	switch code := status.Code(err); {
+	case code == codes.Unimplemented:
 		return nil, nil
+	case code == codes.ResourceExhausted:
+		return nil, fmt.Errorf("metrics: %w: more than %d bytes", ErrTooLarge, MaxMetrics)
 	case err != nil:
 		return nil, fmt.Errorf("metrics: %w", gone(ctx, err))
 	}

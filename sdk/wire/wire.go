@@ -26,6 +26,9 @@ const (
 	// ReplayLimit is the number of body bytes that the host keeps until the
 	// answer begins, so that a request can be given to a next process.
 	ReplayLimit = 256 << 10
+
+	// MaxMetrics is the largest answer to Metrics, in bytes on the wire.
+	MaxMetrics = 4 << 20
 )
 
 // Errors of [Client], compared with errors.Is.
@@ -46,6 +49,10 @@ var (
 	// ErrBody is returned by Client.Serve, around its cause, when the
 	// request's body could not be read to its end. Nothing more is sent.
 	ErrBody = errors.New("request body can't be read")
+
+	// ErrTooLarge is returned by Client.Metrics for an answer that is longer
+	// than MaxMetrics.
+	ErrTooLarge = errors.New("answer too large")
 )
 
 // A DrainReason says why a process is drained.
