@@ -64,6 +64,23 @@
 //		return nil, errors.New(`add privileges = ["modules"] to the module's block`)
 //	}
 //
+// # Metrics and log lines
+//
+// What a module registers with [Env.Metrics] is shown at the host's /metrics,
+// with the module's name as the label module:
+//
+//	greeted := promauto.With(env.Metrics).NewCounter(prometheus.CounterOpts{
+//		Name: "hello_greetings_total",
+//		Help: "Greetings said.",
+//	})
+//
+// The host asks when it is asked, waits two seconds and takes four MiB: gather
+// what is at hand, and don't make a label of what clients choose.
+//
+// Lines that are logged by [LoggerOf] name the request and the trace that they
+// are about, as the host's own do. The headers traceparent and tracestate come
+// through unchanged; pass them on where the module calls others.
+//
 // # The end of a process
 //
 // Any process may die at any time, so state belongs into [Env.Store]. In an

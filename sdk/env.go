@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/etcd-modules/modhost/sdk/store"
 	"github.com/etcd-modules/modhost/sdk/wire"
@@ -12,7 +13,8 @@ import (
 
 // An Env is what a module is given besides its config. The zero value of a
 // field means that there is none of it; in the constructor of a running module
-// Store and Logger are never nil. A module's own tests may build an Env.
+// Store, Logger and Metrics are never nil. A module's own tests may build an
+// Env.
 type Env struct {
 	// Store is the module's view of etcd, confined to its own prefix.
 	Store store.Store
@@ -21,6 +23,13 @@ type Env struct {
 	// printed to os.Stdout and os.Stderr, but what is printed just before the
 	// process ends in order may get lost on its way; what is logged is not.
 	Logger hclog.Logger
+
+	// Metrics takes what the module counts. The host shows it at /metrics with
+	// the label module; names that begin with modhost_ are the host's and the
+	// SDK's. The registry is this process's own, and tells about the process,
+	// the Go runtime and the calls of Store already. A module that registers
+	// through promauto.With(env.Metrics) works with a nil one, too.
+	Metrics prometheus.Registerer
 
 	// Name is the label of the module's block in the config.
 	Name string

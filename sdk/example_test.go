@@ -3,9 +3,14 @@ package sdk_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/etcd-modules/modhost/sdk"
 	"github.com/etcd-modules/modhost/sdk/store"
@@ -53,6 +58,39 @@ func ExampleEnv() {
 	h, err := newHello(Config{Greeting: "Hello"}, env)
 	fmt.Println(h != nil, err)
 	// Output: true <nil>
+}
+
+// A module counts with Prometheus' client. Through promauto its tests need no
+// registry.
+func ExampleEnv_metrics() {
+	newGreeter := func(env *sdk.Env) http.Handler {
+		greeted := promauto.With(env.Metrics).NewCounterVec(prometheus.CounterOpts{
+			Name: "hello_greetings_total",
+			Help: "Greetings said, by language.",
+		}, []string{"language"})
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			greeted.WithLabelValues("en").Inc()
+			fmt.Fprint(w, "Hello!")
+		})
+	}
+	registry := prometheus.NewRegistry()
+	newGreeter(&sdk.Env{}).ServeHTTP(httptest.NewRecorder(), nil)
+	newGreeter(&sdk.Env{Metrics: registry}).ServeHTTP(httptest.NewRecorder(), nil)
+	n, err := testutil.GatherAndCount(registry, "hello_greetings_total")
+	fmt.Println(n, err)
+	// Output: 1 <nil>
+}
+
+// What is logged about a request names it, and its trace.
+func ExampleLoggerOf() {
+	logger := hclog.New(&hclog.LoggerOptions{Output: os.Stdout, DisableTime: true})
+	h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		sdk.LoggerOf(r, logger).Warn("nobody to greet", "path", r.URL.Path)
+	})
+	r := httptest.NewRequest("GET", "/mod/hello/", nil)
+	r.Header.Set("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	h.ServeHTTP(nil, r)
+	// Output: [WARN]  nobody to greet: trace_id=4bf92f3577b34da6a3ce929d0e0e4736 path=/mod/hello/
 }
 
 // Waiting lets the next process have a request that waits.

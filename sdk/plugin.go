@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/etcd-modules/modhost/sdk/store"
+	"github.com/etcd-modules/modhost/sdk/store/metered"
 	"github.com/etcd-modules/modhost/sdk/wire"
 	"github.com/etcd-modules/modhost/sdk/wire/wirepb"
 )
@@ -50,13 +51,14 @@ type program[C any] struct {
 	mu      sync.RWMutex // guards what follows
 	handler http.Handler // nil until configured
 	env     *Env
+	metrics *metrics   // of the latest Configure; nil before
 	drained wire.Drain // a drain that came before the module was there
 }
 
 var _ wire.Plugin = (*program[struct{}])(nil)
 
 func (p *program[C]) Info(context.Context) (*wirepb.InfoResponse, error) {
-	return &wirepb.InfoResponse{Name: p.name, Version: version()}, nil
+	return &wirepb.InfoResponse{Name: p.name, Version: version(), Capabilities: []string{wire.CapabilityMetrics}}, nil
 }
 
 func (p *program[C]) Configure(_ context.Context, req *wirepb.ConfigureRequest) (*wirepb.ConfigureResponse, error) {
@@ -86,13 +88,16 @@ func (p *program[C]) start(cfg C, req *wirepb.ConfigureRequest) error {
 		return errors.New("configured twice")
 	}
 	p.SetLogLevel(req.GetLogLevel())
-	s, err := p.options.OpenStore(req.GetStore())
+	driver, err := p.options.OpenStore(req.GetStore())
 	if err != nil {
 		return err
 	}
+	p.metrics = newMetrics(p.options.Logger)
+	s := metered.New(driver, p.metrics.registry)
 	env := &Env{
 		Store:      s,
 		Logger:     p.options.Logger,
+		Metrics:    p.metrics.registry,
 		Name:       req.GetModule(),
 		Mounts:     req.GetMounts(),
 		ProcessID:  req.GetProcessId(),
@@ -105,7 +110,7 @@ func (p *program[C]) start(cfg C, req *wirepb.ConfigureRequest) error {
 		env.drain(p.drained)
 	}
 	var h http.Handler
-	if err = env.grant(req, s, p.options.OpenKeys); err == nil {
+	if err = env.grant(req, driver, p.options.OpenKeys); err == nil {
 		h, err = p.call(cfg, env)
 	}
 	if err == nil && h == nil {
@@ -155,7 +160,15 @@ func (p *program[C]) SetLogLevel(level string) {
 	}
 }
 
-func (p *program[C]) Metrics(context.Context) ([]byte, error) { return nil, nil }
+func (p *program[C]) Metrics(ctx context.Context) ([]byte, error) {
+	p.mu.RLock()
+	m := p.metrics
+	p.mu.RUnlock()
+	if m == nil {
+		return nil, nil
+	}
+	return m.text(ctx)
+}
 
 // Close takes the handler away, so that it is closed once.
 func (p *program[C]) Close(ctx context.Context) error {

@@ -39,10 +39,10 @@ func (d *Desk) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		answer = sdk.NewError(sdk.CodeDraining, d.env.DrainCause()+"; your place in the line is given up, repeat the request")
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		answer = sdk.NewError(sdk.CodeStoreUnavailable, fmt.Sprintf("nothing can be said of %s: %v; repeat the request", d.words.The, err))
-		d.env.Logger.Warn("store unavailable", "request_id", sdk.RequestOf(r).RequestID(), "error", err)
+		sdk.LoggerOf(r, d.env.Logger).Warn("store unavailable", "error", err)
 	default:
 		answer = sdk.NewError(sdk.CodeInternal, "the "+d.words.Module+" module failed; its log says why")
-		d.env.Logger.Error("request failed", "request_id", sdk.RequestOf(r).RequestID(), "method", r.Method, "error", err)
+		sdk.LoggerOf(r, d.env.Logger).Error("request failed", "method", r.Method, "error", err)
 	}
 	sdk.WriteError(w, answer)
 }

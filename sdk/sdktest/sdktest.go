@@ -228,6 +228,21 @@ func (m *Module) Restart() {
 	m.swap(m.start(m.dead()))
 }
 
+// Metrics returns what the present process counts, in the Prometheus text
+// format, as the host gathers it. It fails the test if the process does not
+// tell.
+func (m *Module) Metrics() string {
+	m.t.Helper()
+	m.mu.Lock()
+	p := m.current
+	m.mu.Unlock()
+	text, err := p.client.Metrics(context.Background())
+	if err != nil {
+		m.t.Errorf("metrics: %v", err)
+	}
+	return string(text)
+}
+
 // dead returns the ids of the processes before the current one.
 func (m *Module) dead() []string {
 	m.mu.Lock()

@@ -3,9 +3,13 @@ package sdktest_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/etcd-modules/modhost/sdk"
 	"github.com/etcd-modules/modhost/sdk/sdktest"
@@ -76,4 +80,28 @@ func ExampleNew() {
 		m := sdktest.New(t, config{Word: "hi"}, waits)
 		m.Do("GET", "/x").Expect(t, 200, "hi")
 	}
+}
+
+// A process begins to count when it starts.
+func TestModule_MetricsAreTheProcesss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := sdktest.New(t, config{}, func(_ config, env *sdk.Env) (http.Handler, error) {
+			asked := promauto.With(env.Metrics).NewCounter(prometheus.CounterOpts{Name: "asked_total", Help: "Requests."})
+			return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Inc() }), nil
+		})
+		for _, want := range []string{"asked_total 1", "asked_total 2"} {
+			resp, err := m.Client().Get(m.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if text := m.Metrics(); !strings.Contains(text, "\n"+want+"\n") {
+				t.Errorf("metrics lack %q:\n%s", want, text)
+			}
+		}
+		m.Restart()
+		if text := m.Metrics(); !strings.Contains(text, "\nasked_total 0\n") {
+			t.Errorf("metrics of the next process:\n%s", text)
+		}
+	})
 }
