@@ -62,9 +62,7 @@ func statusOf(items []item, rev store.Revision) Status {
 	st.Value = first.rec.Value
 	st.Remaining = first.remaining(time.Now())
 	st.Waiting = len(items) - 1
-	if first.rec.Since != 0 {
-		st.Since = time.Unix(first.rec.Since, 0)
-	}
+	st.Since = first.rec.since()
 	return st
 }
 
@@ -127,21 +125,26 @@ func (l *line) load(items []item, rev store.Revision) {
 // this line, whatever the number of its waiters.
 func (l *line) mirror(ctx context.Context) {
 	for {
-		l.watch(ctx)
+		why := l.watch(ctx)
+		if ctx.Err() == nil && errors.Is(why, store.ErrCompacted) {
+			l.q.observer.Relisted(RelistCompacted)
+		} else if ctx.Err() == nil {
+			l.q.observer.Relisted(RelistSilent)
+		}
 		if !l.relist(ctx) {
 			return
 		}
 	}
 }
 
-// watch applies changes until the watch can't go on.
-func (l *line) watch(ctx context.Context) {
+// watch applies changes until the watch can't go on, and returns why.
+func (l *line) watch(ctx context.Context) (why error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l.q.mu.Lock()
 	if ctx.Err() != nil {
 		l.q.mu.Unlock()
-		return
+		return ctx.Err()
 	}
 	l.again = cancel
 	w := l.q.store.Watch(l.dir, l.rev)
@@ -153,11 +156,11 @@ func (l *line) watch(ctx context.Context) {
 		events, err := w.Next(ctx)
 		switch {
 		case ctx.Err() != nil, errors.Is(err, store.ErrCompacted):
-			return
+			return err
 		case err != nil:
 			l.q.log.Debug("watch interrupted", "lock", l.name, "error", err)
 			if !pause.wait(ctx) {
-				return
+				return ctx.Err()
 			}
 		default:
 			pause.reset()
@@ -224,6 +227,9 @@ func (l *line) apply(ev store.Event) {
 		}
 		l.byID[it.id] = it.entry.Created
 	} else if found {
+		if ev.Type == store.EventExpire && l.items[i].rec.State == held {
+			l.q.observer.Expired()
+		}
 		if i == 0 { // the usual case, without moving all that are behind
 			l.items[0] = item{}
 			l.items = l.items[1:]

@@ -99,6 +99,7 @@ func (q *Queue) Renew(ctx context.Context, name string, t Target, ttl time.Durat
 		if err == nil {
 			q.note(name, e)
 			g = &Grant{Index: it.entry.Created, Value: it.rec.Value, TTL: ttl, start: start}
+			q.observer.Renewed()
 		}
 		return err
 	})
@@ -139,7 +140,13 @@ func (q *Queue) isFirst(ctx context.Context, name string, e store.Entry) (bool, 
 // Release removes the target from the line. Requests that wait on it return
 // with ErrRemoved. ErrNotInLine if there is no such entry.
 func (q *Queue) Release(ctx context.Context, name string, t Target) error {
-	return q.onTarget(ctx, name, t, func(it item) error { return q.store.Delete(ctx, it.entry) })
+	return q.onTarget(ctx, name, t, func(it item) error {
+		err := q.store.Delete(ctx, it.entry)
+		if since := it.rec.since(); err == nil && it.rec.State == held && !since.IsZero() {
+			q.observer.Released(max(0, time.Since(since)))
+		}
+		return err
+	})
 }
 
 // onTarget finds the target and does something to it that is conditional on

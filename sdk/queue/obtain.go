@@ -205,6 +205,7 @@ func (p *place) confirm(ctx context.Context, ttl time.Duration, asked bool) erro
 	// its grant is ours also when the process before us has written it.
 	// So it is when it is a create of ours that was given up: it was told to nobody.
 	brought := mine || p.rec.Anonymous || p.l.q.givenUp(p.cur)
+	again := !brought && !p.joined
 	g := Grant{Index: p.entry.Created, Value: p.cur.Value, TTL: ttl, start: p.start}
 	if !fresh || ttl != p.cur.ttl() || g.left() < ttl/2 {
 		g.start = time.Now()
@@ -219,7 +220,7 @@ func (p *place) confirm(ctx context.Context, ttl time.Duration, asked bool) erro
 	if brought {
 		g.delivery = &delivery{q: p.l.q, entry: p.entry, rec: p.cur, others: p.others()}
 	}
-	p.finish(outcome{grant: &g}, (*waiter).isBound)
+	p.finish(outcome{grant: &g, again: again}, (*waiter).isBound)
 	return nil
 }
 

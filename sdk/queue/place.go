@@ -56,6 +56,7 @@ type attempt struct {
 type waiter struct {
 	ttl    time.Duration
 	try    bool         // not to be queued: at once or not at all
+	since  time.Time    // when it was made
 	answer chan outcome // capacity 1
 
 	// Guarded by the queue's mutex. One that comes to a place which has an
@@ -68,6 +69,7 @@ func (w *waiter) isBound() bool { return w.bound }
 
 type outcome struct {
 	grant *Grant
+	again bool // the owner held it already and has asked again
 	err   error
 }
 

@@ -36,14 +36,18 @@ type Options struct {
 
 	// Logger may be nil.
 	Logger Logger
+
+	// Observer counts; the zero value does not.
+	Observer Observer
 }
 
 // A Queue gives out locks by name, first come first served, among all
 // processes that use the same store. All methods are safe for concurrent use.
 type Queue struct {
-	store   store.Store
-	log     Logger
-	session *session
+	store    store.Store
+	log      Logger
+	observer Observer
+	session  *session
 
 	ctx    context.Context // ends everything
 	cancel context.CancelFunc
@@ -74,6 +78,7 @@ func New(o Options) (*Queue, error) {
 	q := &Queue{
 		store:    o.Store,
 		log:      o.Logger,
+		observer: o.Observer.filled(),
 		draining: make(chan struct{}),
 		lines:    make(map[string]*line),
 		late:     make(map[string]lateCreate),
@@ -108,6 +113,10 @@ type Request struct {
 
 	// Wait is how long to wait for it; 0: not at all; [Forever]: no limit.
 	Wait time.Duration
+
+	// Since is when the request was made, for the Observer: earlier than now
+	// if it has waited in another process before. The zero value is now.
+	Since time.Time
 }
 
 // Acquire waits until the lock is obtained, and returns the grant, whose
@@ -120,7 +129,10 @@ type Request struct {
 // it through an outage. On every error but ErrHandover the place is given up,
 // unless other requests share it.
 func (q *Queue) Acquire(ctx context.Context, r Request) (*Grant, error) {
-	w := &waiter{ttl: r.TTL, try: r.Wait == 0, answer: make(chan outcome, 1)}
+	w := &waiter{ttl: r.TTL, try: r.Wait == 0, since: r.Since, answer: make(chan outcome, 1)}
+	if w.since.IsZero() {
+		w.since = time.Now()
+	}
 	p, err := q.join(r, w)
 	if err != nil {
 		return nil, err
@@ -128,8 +140,7 @@ func (q *Queue) Acquire(ctx context.Context, r Request) (*Grant, error) {
 	if err := w.await(ctx, r.Wait, q.draining); err != nil {
 		return q.giveUp(ctx, p, w, err)
 	}
-	o := <-w.answer
-	return o.grant, o.err
+	return q.told(w, <-w.answer)
 }
 
 var (
@@ -172,9 +183,9 @@ func (q *Queue) giveUp(ctx context.Context, p *place, w *waiter, why error) (*Gr
 	}
 	last, answered := p.quit(w, why == ErrHandover)
 	if answered { // that is the truth
-		o := <-w.answer
-		return o.grant, o.err
+		return q.told(w, <-w.answer)
 	}
+	q.gaveUp(ctx, w, why)
 	var late *NotObtainedError
 	if last && errors.As(why, &late) {
 		// The answer says that the place is given up, so wait until it is;

@@ -34,7 +34,7 @@ type record struct {
 	Anonymous bool     `json:"anonymous,omitempty"` // named by its request, not by a value
 	TTL       int64    `json:"ttl"`                 // seconds, from the grant on
 	Sessions  []string `json:"sessions,omitempty"`  // who waits on it; on a held entry who waited
-	Since     int64    `json:"since,omitempty"`     // of the grant, Unix seconds by the writer's clock; information only
+	Since     int64    `json:"since,omitempty"`     // of the grant, Unix milliseconds by the writer's clock; information only
 }
 
 // encode gives the record a nonce of its own and returns it as content.
@@ -54,6 +54,14 @@ func (r record) content() string {
 	return string(b)
 }
 
+// since is Since, or the zero time.
+func (r record) since() time.Time {
+	if r.Since == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(r.Since)
+}
+
 func (r record) ttl() time.Duration { return time.Duration(r.TTL) * time.Second }
 
 func (r record) with(s state, ttl time.Duration, sessions []string) record {
@@ -62,7 +70,7 @@ func (r record) with(s state, ttl time.Duration, sessions []string) record {
 	r.Sessions = sessions
 	r.Since = 0
 	if s == held {
-		r.Since = time.Now().Unix()
+		r.Since = time.Now().UnixMilli()
 	}
 	return r
 }

@@ -338,6 +338,7 @@ func (s *session) apply(ctx context.Context, events []store.Event) {
 			_, at, _ := strings.Cut(ev.Entry.Value, " ")
 			if n, err := strconv.ParseInt(at, 10, 64); err == nil {
 				s.seen = s.born.Add(time.Duration(n))
+				s.q.observer.Lag(time.Since(s.seen))
 			}
 		}
 	}
