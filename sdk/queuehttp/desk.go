@@ -105,9 +105,10 @@ func (d *Desk) request(w http.ResponseWriter, r *http.Request, owner func(Params
 		return q, nil
 	}
 	q.ID = x.RequestID()
-	if received := x.Received(); q.Wait > 0 && !received.IsZero() {
+	q.Since = x.Received()
+	if q.Wait > 0 && !q.Since.IsZero() {
 		// A request that goes on here has waited in the process before this.
-		q.Wait = max(0, q.Wait-time.Since(received))
+		q.Wait = max(0, q.Wait-time.Since(q.Since))
 	}
 	return q, x.Resumable()
 }
