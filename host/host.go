@@ -16,6 +16,7 @@ import (
 	"github.com/etcd-modules/modhost/host/admin"
 	"github.com/etcd-modules/modhost/host/config"
 	"github.com/etcd-modules/modhost/host/etcd"
+	"github.com/etcd-modules/modhost/host/metrics"
 	"github.com/etcd-modules/modhost/host/server"
 	"github.com/etcd-modules/modhost/host/supervisor"
 	"github.com/hashicorp/go-hclog"
@@ -141,13 +142,15 @@ func (h *Host) Run(ctx context.Context) (err error) {
 	defer orders.Close() // server.Run has done so if it came to that
 
 	var control *control
+	meter := metrics.New(h.version, h.logger.Named("metrics"))
 	plugins := supervisor.New(supervisor.Options{Logger: h.logger, HostVersion: h.version, HostAPI: func(module string) http.Handler {
 		return admin.ModulesHandler(control, module, h.logger.Named("admin"))
-	}})
+	}, DialOptions: meter.DialOptions})
 	defer func() { err = errors.Join(err, h.closePlugins(plugins)) }()
 	health := func(ctx context.Context) error { return etcd.Health(ctx, h.client(), endpoints) }
 	handler, err := server.New(server.Options{
 		Logger: h.logger.Named("http"), Modules: plugins.Modules, Ready: health,
+		Metrics: meter.Handler(plugins), Meter: meter,
 	})
 	if err != nil {
 		return err

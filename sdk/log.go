@@ -17,5 +17,5 @@ func LoggerOf(r *http.Request, l hclog.Logger) hclog.Logger {
 	if l == nil {
 		return hclog.NewNullLogger()
 	}
-	return l.With(wire.LogFields(r)...)
+	return l.With(wire.LogFields(RequestOf(r).RequestID(), r.Header)...)
 }

@@ -12,6 +12,7 @@ import (
 type response struct {
 	http.ResponseWriter
 	arrival supervisor.Arrival
+	meter   Meter
 	module  string
 	status  int // 0 until the final head is written
 	bytes   int64

@@ -24,16 +24,41 @@ type Options struct {
 	Mounts  []Mount
 	Modules func() []supervisor.Status // for the listing and for /readyz
 
+	// Metrics answers /metrics, Meter counts what Metrics tells of requests. Either
+	// may be nil.
+	Metrics http.Handler
+	Meter   Meter
+
 	// Ready says whether what modules need is there, etcd above all; nil is
 	// yes. A *wire.Error is answered as it is. Its ctx ends after two seconds.
 	Ready func(ctx context.Context) error
 }
+
+// A Meter counts requests. Its methods are called once per request, and return
+// at once.
+type Meter interface {
+	// Began: the module is about to get a request.
+	Began(module string)
+
+	// Ended: a request was answered with that status, or broken off: 0. Module
+	// is "" if it was for a route of the host's own, or for none. Those have
+	// not begun.
+	Ended(module, method string, status int, took time.Duration)
+}
+
+// unmetered counts nothing.
+type unmetered struct{}
+
+func (unmetered) Began(string)                             {}
+func (unmetered) Ended(string, string, int, time.Duration) {}
 
 // A Server is the handler of all requests. Safe for concurrent use.
 type Server struct {
 	logger  hclog.Logger
 	modules func() []supervisor.Status
 	ready   func(context.Context) error
+	metrics http.Handler
+	meter   Meter
 	table   atomic.Pointer[httprouter.Router]
 }
 
@@ -42,7 +67,13 @@ var _ http.Handler = (*Server)(nil)
 // New returns the handler for the host's routes and o.Mounts, or an error
 // about these: see [Server.SetMounts].
 func New(o Options) (*Server, error) {
-	s := &Server{logger: o.Logger, modules: o.Modules, ready: o.Ready}
+	s := &Server{logger: o.Logger, modules: o.Modules, ready: o.Ready, metrics: o.Metrics, meter: o.Meter}
+	if s.metrics == nil {
+		s.metrics = http.HandlerFunc(noSuchRoute)
+	}
+	if s.meter == nil {
+		s.meter = unmetered{}
+	}
 	if err := s.SetMounts(o.Mounts); err != nil {
 		return nil, err
 	}
@@ -69,6 +100,7 @@ func (s *Server) SetMounts(mounts []Mount) error {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	res := &response{
 		ResponseWriter: w,
+		meter:          s.meter,
 		arrival:        supervisor.Arrival{RequestID: rand.Text(), Received: time.Now()},
 	}
 	defer s.finish(res, r)
@@ -79,8 +111,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) finish(res *response, r *http.Request) {
 	cause := recover()
 	if cause != nil && cause != http.ErrAbortHandler {
-		s.logger.Error("handler panic", "request_id", res.arrival.RequestID, "module", res.module,
-			"error", fmt.Sprint(cause), "stack", string(debug.Stack()))
+		s.logger.Error("handler panic", append(wire.LogFields(res.arrival.RequestID, r.Header), "module", res.module,
+			"error", fmt.Sprint(cause), "stack", string(debug.Stack()))...)
 		if res.status == 0 {
 			wire.WriteError(res, wire.NewError(wire.CodeInternal, "a defect of the host; its log says more under this request id"))
 			cause = nil
@@ -89,9 +121,14 @@ func (s *Server) finish(res *response, r *http.Request) {
 	if cause == nil && res.status == 0 { // net/http would answer, without the request id
 		res.WriteHeader(http.StatusOK)
 	}
+	took, status := time.Since(res.arrival.Received), res.status
+	if cause != nil {
+		status = 0
+	}
+	s.meter.Ended(res.module, r.Method, status, took)
 	if s.logger.IsDebug() {
-		s.logger.Debug("request", "method", r.Method, "path", r.URL.EscapedPath(), "status", res.status, "bytes", res.bytes,
-			"duration", time.Since(res.arrival.Received), "module", res.module, "request_id", res.arrival.RequestID, "aborted", cause != nil)
+		s.logger.Debug("request", append(wire.LogFields(res.arrival.RequestID, r.Header), "method", r.Method, "path", r.URL.EscapedPath(),
+			"status", res.status, "bytes", res.bytes, "duration", took, "module", res.module, "aborted", cause != nil)...)
 	}
 	if cause != nil {
 		panic(http.ErrAbortHandler)
@@ -107,17 +144,24 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		readOnly(w, r, s.healthz)
 	case "/readyz":
 		readOnly(w, r, s.readyz)
+	case "/metrics":
+		readOnly(w, r, s.metrics.ServeHTTP)
 	default:
 		if enter, _, _ := s.table.Load().Lookup(anyMethod, path); enter != nil {
 			enter(w, r, nil)
 			return
 		}
-		cause := fmt.Sprintf("nothing is mounted at %q", path)
-		if !strings.HasPrefix(path, "/mod/") {
-			cause += "; modules are below /mod/"
-		}
-		wire.WriteError(w, wire.NewError(wire.CodeNoSuchRoute, cause+"; GET /mod/ lists them"))
+		noSuchRoute(w, r)
 	}
+}
+
+func noSuchRoute(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.EscapedPath()
+	cause := fmt.Sprintf("nothing is mounted at %q", path)
+	if !strings.HasPrefix(path, "/mod/") {
+		cause += "; modules are below /mod/"
+	}
+	wire.WriteError(w, wire.NewError(wire.CodeNoSuchRoute, cause+"; GET /mod/ lists them"))
 }
 
 // readOnly lets GET and HEAD through.

@@ -14,7 +14,7 @@ import (
 // /mod/lockx.
 type Mount struct {
 	Path    string // absolute, without a trailing slash
-	Module  string // whose it is, for the log
+	Module  string // whose it is, for the log and the meter
 	Handler http.Handler
 }
 
@@ -52,5 +52,6 @@ func newTable(mounts []Mount) (*httprouter.Router, error) {
 func (m Mount) enter(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
 	res := w.(*response)
 	res.module, res.arrival.Mount = m.Module, m.Path
+	res.meter.Began(m.Module)
 	m.Handler.ServeHTTP(w, r.WithContext(supervisor.WithArrival(r.Context(), &res.arrival)))
 }

@@ -35,7 +35,7 @@ func (m *module) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := m.carry(r.Context(), q, arrival.Mount); err != nil {
 		var answer *wire.Error
 		if q.Answered() || !errors.As(err, &answer) {
-			m.logger.Debug("request broken off", "request_id", arrival.RequestID, "error", err)
+			m.logger.Debug("request broken off", append(wire.LogFields(arrival.RequestID, r.Header), "error", err)...)
 			panic(http.ErrAbortHandler) // breaks the connection off: the client must not take what it has as whole
 		}
 		wire.WriteError(w, answer)

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/runner"
+	"google.golang.org/grpc"
 )
 
 const (
@@ -34,7 +35,8 @@ type pluginLauncher struct {
 	dirs    runDirs
 	fork    *forker
 	version string
-	hostAPI func(module string) http.Handler // for the privilege modules; nil: there is none
+	hostAPI func(module string) http.Handler      // for the privilege modules; nil: there is none
+	dial    func(module string) []grpc.DialOption // may be nil
 }
 
 var _ runner.Runner = (*program)(nil)
@@ -114,7 +116,7 @@ func (l *pluginLauncher) prepare(spec Spec, out *output) (*run, error) {
 	}
 	r.prog = newProgram(path, spec.Args, environ(os.Environ(), spec.Env), l.fork, out)
 	r.prog.name, r.prog.cmd.Args[0] = spec.Path, spec.Path
-	r.client = plugin.NewClient(l.clientConfig(r.prog, dir))
+	r.client = plugin.NewClient(l.clientConfig(r.prog, dir, spec.Name))
 	return r, nil
 }
 
@@ -135,7 +137,11 @@ func (l *pluginLauncher) failed(ctx context.Context, r *run, err error) error {
 	return l.explain(ctx, r.prog, err)
 }
 
-func (l *pluginLauncher) clientConfig(prog *program, dir string) *plugin.ClientConfig {
+func (l *pluginLauncher) clientConfig(prog *program, dir, module string) *plugin.ClientConfig {
+	dial := wire.DialOptions()
+	if l.dial != nil {
+		dial = append(dial, l.dial(module)...)
+	}
 	return &plugin.ClientConfig{
 		HandshakeConfig:  wire.Handshake(),
 		Plugins:          wire.PluginSet(nil),
@@ -146,7 +152,7 @@ func (l *pluginLauncher) clientConfig(prog *program, dir string) *plugin.ClientC
 		Logger:           hclog.NewNullLogger(), // we tell starts and ends ourselves
 		SyncStdout:       &lineWriter{line: prog.output.line},
 		SyncStderr:       &lineWriter{line: prog.output.line},
-		GRPCDialOptions:  wire.DialOptions(),
+		GRPCDialOptions:  dial,
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: dir},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
 			prog.cmd.Env = append(prog.cmd.Env, cmd.Env...)

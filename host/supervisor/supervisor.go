@@ -9,6 +9,7 @@ import (
 
 	"github.com/etcd-modules/modhost/sdk/wire"
 	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
 )
 
 // Options are the settings of a [Supervisor].
@@ -21,6 +22,10 @@ type Options struct {
 	// Spec has the privilege modules; nil: there is no such thing. Called after
 	// Apply.
 	HostAPI func(module string) http.Handler
+
+	// DialOptions are added to those for the connection to a process of the
+	// module of that name; nil: none.
+	DialOptions func(module string) []grpc.DialOption
 }
 
 // A Supervisor keeps the processes of all modules. Its methods are safe for
@@ -46,7 +51,7 @@ func New(o Options) *Supervisor {
 	fork := newForker()
 	dirs := newRunDirs(o.RunDir)
 	dirs.sweep()
-	l := &pluginLauncher{logger: o.Logger, dirs: dirs, fork: fork, version: o.HostVersion, hostAPI: o.HostAPI}
+	l := &pluginLauncher{logger: o.Logger, dirs: dirs, fork: fork, version: o.HostVersion, hostAPI: o.HostAPI, dial: o.DialOptions}
 	return newSupervisor(o.Logger, l.launch, l.check, fork)
 }
 

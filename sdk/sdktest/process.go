@@ -57,6 +57,9 @@ func (p *process) listen() {
 func (p *process) configure(t testing.TB, id string, ended []string) {
 	t.Helper()
 	p.id = id
+	if _, err := p.client.Info(context.Background(), "test"); err != nil {
+		t.Fatal(err)
+	}
 	lifeline, err := p.client.Lifeline(context.Background())
 	if err != nil {
 		t.Fatalf("lifeline: %v", err)

@@ -22,6 +22,7 @@ import (
 // Its methods are safe for concurrent use, once Configure has returned.
 type Client struct {
 	rpc       wirepb.ModuleClient
+	metrics   bool     // the plugin answers Metrics; set by Info
 	resumable []string // methods; set by Configure
 }
 
@@ -37,6 +38,7 @@ func (c *Client) Info(ctx context.Context, hostVersion string) (*wirepb.InfoResp
 	if err != nil {
 		return nil, fmt.Errorf("info: %w", gone(ctx, err))
 	}
+	c.metrics = slices.Contains(resp.GetCapabilities(), CapabilityMetrics)
 	return resp, nil
 }
 
@@ -52,14 +54,15 @@ func (c *Client) Configure(ctx context.Context, req *wirepb.ConfigureRequest) (*
 }
 
 // Metrics returns what the module counts, in the Prometheus text format: empty
-// if the plugin, which may be written in any language, has no such RPC. ErrGone
-// if it is gone, ErrTooLarge if it answers more than [MaxMetrics].
+// if Info did not name [CapabilityMetrics]. ErrGone if the plugin is gone,
+// ErrTooLarge if it answers more than [MaxMetrics].
 func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
-	resp, err := c.rpc.Metrics(ctx, &wirepb.MetricsRequest{}, grpc.MaxCallRecvMsgSize(MaxMetrics))
-	switch code := status.Code(err); {
-	case code == codes.Unimplemented:
+	if !c.metrics {
 		return nil, nil
-	case code == codes.ResourceExhausted:
+	}
+	resp, err := c.rpc.Metrics(ctx, &wirepb.MetricsRequest{}, grpc.MaxCallRecvMsgSize(MaxMetrics))
+	switch {
+	case status.Code(err) == codes.ResourceExhausted:
 		return nil, fmt.Errorf("metrics: %w: more than %d bytes", ErrTooLarge, MaxMetrics)
 	case err != nil:
 		return nil, fmt.Errorf("metrics: %w", gone(ctx, err))

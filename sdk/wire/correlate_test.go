@@ -56,6 +56,12 @@ func TestClient_MetricsAreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		plugin := &fakePlugin{metrics: bytes.Repeat([]byte("#"), wire.MaxMetrics-100)}
 		p := startProcess(t, plugin)
+		if text, err := p.client.Metrics(t.Context()); err != nil || len(text) > 0 {
+			t.Errorf("Metrics = %d bytes, %v before the capability is known", len(text), err)
+		}
+		if _, err := p.client.Info(t.Context(), "v1"); err != nil {
+			t.Fatal(err)
+		}
 		if text, err := p.client.Metrics(t.Context()); err != nil || len(text) != len(plugin.metrics) {
 			t.Errorf("Metrics = %d bytes, %v", len(text), err)
 		}

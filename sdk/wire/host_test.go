@@ -33,7 +33,11 @@ type fakePlugin struct {
 }
 
 func (f *fakePlugin) Info(context.Context) (*wirepb.InfoResponse, error) {
-	return &wirepb.InfoResponse{Name: "fake", Version: "v1"}, nil
+	resp := &wirepb.InfoResponse{Name: "fake", Version: "v1"}
+	if f.metrics != nil {
+		resp.Capabilities = []string{"of another time", wire.CapabilityMetrics}
+	}
+	return resp, nil
 }
 
 func (f *fakePlugin) Configure(_ context.Context, r *wirepb.ConfigureRequest) (*wirepb.ConfigureResponse, error) {

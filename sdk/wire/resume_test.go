@@ -212,7 +212,6 @@ func TestLifeline(t *testing.T) {
 		p := startProcess(t, &fakePlugin{
 			drain:    func(d wire.Drain) { drains <- d },
 			logLevel: func(level string) { levels <- level },
-			metrics:  []byte("a 1\n"),
 			hostGone: func() { close(gone) },
 		})
 		l, err := p.client.Lifeline(t.Context())
@@ -229,9 +228,6 @@ func TestLifeline(t *testing.T) {
 		}
 		if level := <-levels; level != "debug" {
 			t.Errorf("log level = %q, want debug", level)
-		}
-		if text, err := p.client.Metrics(t.Context()); err != nil || string(text) != "a 1\n" {
-			t.Errorf("Metrics = %q, %v", text, err)
 		}
 		l.Close()
 		<-gone

@@ -136,7 +136,7 @@ func (s *Server) handle(x *Exchange, r *http.Request) {
 		case http.ErrAbortHandler:
 			x.answer.fail(nil)
 		default:
-			s.logger.Error("handler panicked", append(LogFields(r), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))...)
+			s.logger.Error("handler panicked", append(LogFields(x.id, r.Header), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))...)
 			x.answer.fail(NewError(CodeInternal, fmt.Sprintf("the module panicked; see the host's log for request %s", x.id)))
 		}
 	}()

@@ -46,15 +46,15 @@ func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 
 func isZero(s string) bool { return strings.Trim(s, "0") == "" }
 
-// LogFields returns what log lines about a request begin with, as pairs of key
-// and value: request_id, if it came from a host, and trace_id, if it has a
-// valid traceparent header.
-func LogFields(r *http.Request) []any {
+// LogFields returns by what log lines name the request with that id, which may
+// be "", and those headers: pairs of key and value, request_id and trace_id. An
+// id that there is none of is left out.
+func LogFields(requestID string, h http.Header) []any {
 	var fields []any
-	if id := FromContext(r.Context()).RequestID(); id != "" {
-		fields = append(fields, "request_id", id)
+	if requestID != "" {
+		fields = append(fields, "request_id", requestID)
 	}
-	if id := TraceID(r.Header); id != "" {
+	if id := TraceID(h); id != "" {
 		fields = append(fields, "trace_id", id)
 	}
 	return fields
