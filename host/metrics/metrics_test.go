@@ -16,6 +16,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/etcd-modules/modhost/host/supervisor"
 )
@@ -41,7 +42,7 @@ func (f fakeModules) Metrics(ctx context.Context, module string) ([]byte, error)
 }
 
 func says(text string) func(context.Context) ([]byte, error) {
-	return func(context.Context) ([]byte, error) { return []byte(text), nil }
+	return func(ctx context.Context) ([]byte, error) { return []byte(text), ctx.Err() }
 }
 
 // A page is /metrics of a host under test.
@@ -175,11 +176,11 @@ func TestHandler_ModuleThatHangsOrFailsHarmsNobody(t *testing.T) {
 			return nil, ctx.Err()
 		}
 		p := newPage(t, fakeModules{
-			"good": says("y 1\n"), "hangs": hangs, "hangs-too": hangs, "off": nil,
+			"good": says("y 1\n"), "hangs": hangs, "hangs-too": hangs, "off": nil, "other": says("y 2\n"),
 			"fails": func(context.Context) ([]byte, error) { return nil, errors.New("plugin gone") },
 		})
 		began := time.Now()
-		p.wants(`y{module="good"} 1`+"\n",
+		p.wants(`y{module="good"} 1`+"\n", `y{module="other"} 2`+"\n",
 			`modhost_module_scrape_errors_total{module="good"} 0`+"\n",
 			`modhost_module_scrape_errors_total{module="hangs"} 1`+"\n",
 			`modhost_module_scrape_errors_total{module="hangs-too"} 1`+"\n",
@@ -190,6 +191,19 @@ func TestHandler_ModuleThatHangsOrFailsHarmsNobody(t *testing.T) {
 		}
 		p.logged(3)
 	})
+}
+
+// The text encoder would stop in the middle of the page.
+func TestMetrics_LeavesOutWhatCantBeShown(t *testing.T) {
+	p := newPage(t, nil)
+	all := make(map[string]*dto.MetricFamily)
+	p.add(all, account{module: "a", families: map[string]*dto.MetricFamily{
+		"x": {Name: proto.String("x"), Type: dto.MetricType_HISTOGRAM.Enum(), Metric: []*dto.Metric{{}}},
+	}})
+	if len(all) > 0 {
+		t.Errorf("shown: %v", all)
+	}
+	p.logged(1, "module=a", "metric=x", "expected histogram")
 }
 
 // A scraper that leaves is not the modules' fault.

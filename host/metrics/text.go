@@ -27,8 +27,8 @@ func parse(text []byte) (families map[string]*dto.MetricFamily, err error) {
 	return families, nil
 }
 
-// showable returns why a family can't be written out again. The parser takes
-// more than that, such as a histogram without buckets.
+// showable returns why a family can't be written out again, in the middle of
+// the page: the parser does not promise that it can.
 func showable(f *dto.MetricFamily) error {
 	_, err := expfmt.MetricFamilyToText(io.Discard, f)
 	return err

@@ -142,7 +142,7 @@ func (q *Queue) isFirst(ctx context.Context, name string, e store.Entry) (bool, 
 func (q *Queue) Release(ctx context.Context, name string, t Target) error {
 	return q.onTarget(ctx, name, t, func(it item) error {
 		err := q.store.Delete(ctx, it.entry)
-		if since := it.rec.since(); err == nil && it.rec.State == held && !since.IsZero() {
+		if since := it.rec.since(); err == nil && !since.IsZero() { // what waits has none
 			q.observer.Released(max(0, time.Since(since)))
 		}
 		return err

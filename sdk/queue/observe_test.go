@@ -80,6 +80,7 @@ func (b *bench) observed(name string) (*Queue, *memory.Store, *book) {
 func TestObserver_TellsWhatBecomesOfRequests(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		q, _, told := b.observed("s")
+		time.Sleep(250 * time.Millisecond) // time is not counted in whole seconds
 		g := b.acquire(q, b.request("a", "x", Forever)).granted()
 		told.wants(t, "granted 0s")
 		b.acquire(q, b.request("a", "y", 0)).refused()
@@ -107,6 +108,12 @@ func TestObserver_TellsWhatBecomesOfRequests(t *testing.T) {
 			t.Fatal(err)
 		}
 		told.wants(t) // that one waits
+		removed := b.acquire(q, b.request("a", "w", Forever))
+		if err := q.Release(t.Context(), "a", Target{Value: "w"}); err != nil {
+			t.Fatal(err)
+		}
+		removed.fails(ErrRemoved)
+		told.wants(t) // and that one has
 		resumed := b.request("a", "y", Forever)
 		resumed.Since = time.Now().Add(-time.Hour)
 		b.acquire(q, resumed).waiting()
