@@ -29,7 +29,8 @@ type control struct {
 	read      func() (*config.Config, hcl.Diagnostics) // the config anew; nil if it can't be
 	plugins   *supervisor.Supervisor
 	mount     func([]server.Mount) error
-	endpoints []string // of etcd
+	reloaded  func(applied bool) // counts reloads
+	endpoints []string           // of etcd
 
 	turn chan struct{} // holds one while an order is carried out, which guards changes of the rest
 
@@ -42,7 +43,7 @@ var _ admin.Backend = (*control)(nil)
 
 func newControl(cfg *config.Config, logger hclog.Logger, plugins *supervisor.Supervisor, mount func([]server.Mount) error, endpoints []string) *control {
 	return &control{
-		logger: logger, plugins: plugins, mount: mount, endpoints: endpoints,
+		logger: logger, plugins: plugins, mount: mount, endpoints: endpoints, reloaded: func(bool) {},
 		turn: make(chan struct{}, 1), cfg: cfg,
 	}
 }

@@ -156,7 +156,7 @@ func (h *Host) Run(ctx context.Context) (err error) {
 		return err
 	}
 	control = newControl(h.cfg, h.logger, plugins, handler.SetMounts, endpoints)
-	control.read = h.read
+	control.read, control.reloaded = h.read, meter.Reloaded
 	if err := control.start(); err != nil {
 		return err
 	}

@@ -36,7 +36,11 @@ func (c *control) reloadOn(ctx context.Context, signals <-chan os.Signal) {
 // nothing is changed.
 func (c *control) Reload(ctx context.Context, dryRun bool) (*admin.Report, error) {
 	report, err := c.reload(ctx, dryRun)
-	if err == nil && !dryRun {
+	if dryRun {
+		return report, err
+	}
+	c.reloaded(err == nil && report.Applied)
+	if err == nil {
 		c.tell(report)
 	}
 	return report, err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -324,6 +326,36 @@ func TestMetrics_PluginHangs(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+func TestMetrics_Reloads(t *testing.T) {
+	h := programs(t).Start(t, drive.Embedded)
+	const at = "modhost_last_reload_success_timestamp_seconds"
+	first := scraped(t, h).value(at)
+	reload := func(config, result string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(h.Dir, "modhost.hcl"), []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		drive.Signal(t, h.PID(), syscall.SIGHUP)
+		drive.Eventually(t, func() error {
+			if n := scraped(t, h).value("modhost_reloads_total", fmt.Sprintf("result=%q", result)); n != 1 {
+				return fmt.Errorf("%v reloads with result %s, want 1", n, result)
+			}
+			return nil
+		})
+	}
+	reload(drive.Embedded+"nonsense = 1\n", "failure")
+	if got := scraped(t, h).value(at); got != first {
+		t.Errorf("%s = %v after a refusal, want %v", at, got, first)
+	}
+	reload(drive.Embedded, "success")
+	if got := scraped(t, h).value(at); got <= first {
+		t.Errorf("%s = %v, want it to be later than %v", at, got, first)
+	}
+	if n := scraped(t, h).value("modhost_reloads_total", `result="failure"`); n != 1 {
+		t.Errorf("%v failures after a success, want 1", n)
+	}
 }
 
 // What the store does not tell is not made up.

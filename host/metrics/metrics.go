@@ -110,9 +110,9 @@ const (
 	failure = "failure"
 )
 
-// Reloaded counts a reload of the config; err is why it was refused.
-func (m *Metrics) Reloaded(err error) {
-	if err != nil {
+// Reloaded counts a reload of the config, which was applied or refused.
+func (m *Metrics) Reloaded(applied bool) {
+	if !applied {
 		m.reloads.WithLabelValues(failure).Inc()
 		return
 	}
