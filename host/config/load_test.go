@@ -49,7 +49,7 @@ func golden(t *testing.T, path, got string) {
 	}
 }
 
-// inputs returns the files and folders in dir that are not golden files.
+// inputs returns the folders in dir, and the files that are configs.
 func inputs(t *testing.T, dir string) []string {
 	t.Helper()
 	all, err := filepath.Glob(filepath.Join(dir, "*"))
@@ -58,7 +58,7 @@ func inputs(t *testing.T, dir string) []string {
 	}
 	var paths []string
 	for _, p := range all {
-		if filepath.Ext(p) != ".golden" {
+		if ext := filepath.Ext(p); ext == ".hcl" || ext == "" {
 			paths = append(paths, p)
 		}
 	}
