@@ -9,13 +9,13 @@ import (
 // The host adds the label that tells the lock's queue from the leader's.
 func TestLock_TellsItsMetrics(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *client) {
-		c.do("POST", "/a?ttl=600").index(t)
-		p := c.begin("POST", "/a?ttl=60")
-		c.do("POST", "/a?ttl=60&timeout=0")
+		c.Do("POST", "/a?ttl=600").Index(t)
+		p := c.Begin("POST", "/a?ttl=60")
+		c.Do("POST", "/a?ttl=60&timeout=0")
 		time.Sleep(time.Minute)
 		c.Replace() // the request goes on in the next process, and has waited all the time
 		time.Sleep(9 * time.Minute)
-		p.end().index(t)
+		p.End().Index(t)
 		text := c.Metrics()
 		for _, want := range []string{
 			"modhost_queue_grants_total 1",
