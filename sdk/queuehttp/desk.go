@@ -11,6 +11,7 @@ import (
 
 	"github.com/etcd-modules/modhost/sdk"
 	"github.com/etcd-modules/modhost/sdk/queue"
+	"github.com/etcd-modules/modhost/sdk/queuemetrics"
 )
 
 // Words are what a module calls things. All are required.
@@ -41,9 +42,21 @@ type Desk struct {
 	drained chan struct{} // closed when nothing waits for the drain any more
 }
 
-// NewDesk opens a desk in front of q, which is the desk's from now on. It is
-// open until Close, which a module that embeds the Desk has by that.
-func NewDesk(q *queue.Queue, env *sdk.Env, words Words) *Desk {
+// Open opens a desk in front of a new queue in env's store, whose metrics go to
+// env's. It is open until Close, which a module that embeds the Desk has by that.
+func Open(env *sdk.Env, words Words) (*Desk, error) {
+	metrics := queuemetrics.New(env.Metrics)
+	q, err := queue.New(queue.Options{
+		Store:    env.Store,
+		Session:  env.ProcessID,
+		Ended:    env.Ended,
+		Logger:   env.Logger,
+		Observer: metrics.Observer(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start queue: %w", err)
+	}
+	metrics.Follow(q)
 	d := &Desk{queue: q, env: env, words: words, closed: make(chan struct{}), drained: make(chan struct{})}
 	go func() { // Close waits for it
 		defer close(d.drained)
@@ -53,7 +66,7 @@ func NewDesk(q *queue.Queue, env *sdk.Env, words Words) *Desk {
 		case <-d.closed:
 		}
 	}()
-	return d
+	return d, nil
 }
 
 // Close ends the queue after draining. Grants stay as they are. It is called

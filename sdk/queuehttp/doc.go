@@ -4,8 +4,8 @@
 // decides whose turn it is; here requests become its calls, and what it says
 // becomes answers.
 //
-// The module makes a queue and a [Desk] in front of it, tells the desk its
-// [Words], and sorts requests by method:
+// The module opens a [Desk] in front of a queue, tells it its [Words], and sorts
+// requests by method:
 //
 //	func (m *module) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 //		var err error

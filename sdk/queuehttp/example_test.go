@@ -19,18 +19,18 @@ type stage struct{ *queuehttp.Desk }
 
 // NewStage is the constructor that sdk.Serve is given.
 func newStage(_ struct{}, env *sdk.Env) (http.Handler, error) {
-	q, err := queue.New(queue.Options{Store: env.Store, Session: env.ProcessID, Ended: env.Ended, Logger: env.Logger})
-	if err != nil {
-		return nil, err
-	}
-	env.Resumable(http.MethodPost)
-	return stage{queuehttp.NewDesk(q, env, queuehttp.Words{
+	desk, err := queuehttp.Open(env, queuehttp.Words{
 		Module: "stage", A: "a room", The: "the room", Allow: "GET, HEAD, POST, DELETE, OPTIONS",
 		Owner: "band", Member: "band", Header: "X-Stage-",
 		Held: "taken", Free: "empty", Released: "left",
 		Nobody: "nobody plays there", Lost: "the room is not yours",
 		By: func(s queue.Status) string { return fmt.Sprintf("taken by %.200q", s.Value) },
-	})}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	env.Resumable(http.MethodPost)
+	return stage{desk}, nil
 }
 
 func (s stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
