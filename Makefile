@@ -38,6 +38,7 @@ fuzz:
 	go test -run '^$$' -fuzz FuzzLoad -fuzztime $(FUZZTIME) ./host/config
 	go test -run '^$$' -fuzz FuzzLock -fuzztime $(FUZZTIME) ./plugins/lock
 	go test -run '^$$' -fuzz FuzzLeader -fuzztime $(FUZZTIME) ./plugins/leader
+	go test -run '^$$' -fuzz FuzzHandler -fuzztime $(FUZZTIME) ./host/metrics
 
 # The tests of what holds while things break, with as many rounds and clients as
 # their documentation says, which takes half an hour.

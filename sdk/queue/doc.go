@@ -37,6 +37,9 @@
 //     come: what became of the entry before is not told to it.
 //  7. A listing older than what was already seen is refused.
 //
+// What it does can be counted: see [Observer], [Queue.Waiting] and
+// [Queue.Census]. Package sdk/queuemetrics makes metrics of it.
+//
 // Entries of a lock with local waiters are mirrored by one watch per lock, and
 // a change wakes only whom it concerns. A lock without waiters costs a read
 // and a write to obtain and a write to release.

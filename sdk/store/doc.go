@@ -5,7 +5,8 @@
 // drivers live in folders beside this one: etcdv2 speaks etcd's v2 API through
 // go.etcd.io/etcd/client/v2, memory keeps everything in the process for tests
 // and runs on the fake clock of testing/synctest. Package storetest holds the
-// conformance suite that every driver passes.
+// conformance suite that every driver passes, package metered counts and times
+// the calls of any of them.
 //
 // Two ideas carry the rest. First, an entry's Created revision names one
 // creation for ever: it never changes while the entry lives and is never used
