@@ -328,6 +328,23 @@ func TestMetrics_PluginHangs(t *testing.T) {
 	})
 }
 
+// Lock and leader count the same things on the same store.
+func TestMetrics_LockAndLeaderAreApart(t *testing.T) {
+	h := programs(t).Start(t, drive.Embedded+"module \"leader\" {\n}\n")
+	h.Lock(t, "a").Take()
+	for _, name := range []string{"x", "y"} {
+		drive.LockAt(t, h.URL+"/mod/leader/"+name).Must(http.MethodPut, "ttl", 60, "name", "me")
+	}
+	s := scraped(t, h)
+	for module, want := range map[string]float64{"lock": 1, "leader": 2} {
+		for _, name := range []string{"modhost_queue_grants_total", "modhost_queue_locks_held"} {
+			if got := s.value(name, fmt.Sprintf("module=%q", module)); got != want {
+				t.Errorf("%s of %s = %v, want %v", name, module, got, want)
+			}
+		}
+	}
+}
+
 func TestMetrics_Reloads(t *testing.T) {
 	h := programs(t).Start(t, drive.Embedded)
 	const at = "modhost_last_reload_success_timestamp_seconds"
