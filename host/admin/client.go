@@ -47,7 +47,11 @@ func NewClient(a config.Admin) (*Client, error) {
 // ReadToken returns the content of the token file, without space around it.
 func ReadToken(file string) (string, error) {
 	text, err := os.ReadFile(file)
-	if err != nil {
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &path):
+		return "", fmt.Errorf("admin.token_file %q: %w; name a file that can be read", file, path.Err)
+	case err != nil:
 		return "", fmt.Errorf("admin.token_file %q: %w; name a file that can be read", file, err)
 	}
 	token := strings.TrimSpace(string(text))

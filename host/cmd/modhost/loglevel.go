@@ -19,12 +19,12 @@ func logLevelCommand(s streams) *cobra.Command {
 		Long: "Print the log level of a running host, or set it for the host and all modules: to\n" +
 			"trace, debug, info, warn or error. It stays so until the next reload or restart.",
 		ValidArgs: levels,
-		Args: func(cmd *cobra.Command, args []string) error {
+		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usageError{fmt.Errorf("%s takes one level, not also %q", cmd.CommandPath(), args[1])}
+				return usageError{fmt.Errorf("takes one level, not also %q", args[1])}
 			}
 			if len(args) == 1 && !slices.Contains(levels, args[0]) {
-				return usageError{fmt.Errorf("log level %q: no such level; use one of %s", args[0], strings.Join(levels, ", "))}
+				return usageError{fmt.Errorf("%q is no level; use one of %s", args[0], strings.Join(levels, ", "))}
 			}
 			return nil
 		},

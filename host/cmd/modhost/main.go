@@ -3,7 +3,8 @@
 //
 //	modhost serve --config configs/modhost.hcl
 //
-// Its exit codes are 0 done, 1 failed, 2 wrong usage or config.
+// Its exit codes are 0 done, 1 failed, 2 wrong usage or config, 5 no host
+// answers.
 package main
 
 import (

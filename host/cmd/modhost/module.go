@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -63,18 +66,22 @@ func client(cmd *cobra.Command) (*admin.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What is wrong in it is the host's to complain about.
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, configError{fmt.Sprintf("config %q: no such file or folder; name the one that the host was started with", path)}
+	}
 	return admin.NewClient(config.AdminOf(path))
 }
 
 // oneModule demands the name of one module.
-func oneModule(cmd *cobra.Command, args []string) error {
+func oneModule(_ *cobra.Command, args []string) error {
 	switch len(args) {
 	case 0:
-		return usageError{fmt.Errorf("%s: the module's name is missing; \"modhost module list\" shows them", cmd.CommandPath())}
+		return usageError{errors.New("the module's name is missing; \"modhost module list\" shows them")}
 	case 1:
 		return nil
 	}
-	return usageError{fmt.Errorf("%s takes one module, not also %q", cmd.CommandPath(), args[1])}
+	return usageError{fmt.Errorf("takes one module, not also %q", args[1])}
 }
 
 // moduleNames completes names of modules: those of the running host, else
@@ -141,7 +148,7 @@ func printModules(w io.Writer, list []supervisor.Status, now time.Time) error {
 			pid = fmt.Sprint(m.PID)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", //nolint:errcheck // Flush says
-			m.Name, stateOf(m), pid, m.Restarts, age(now.Sub(m.Since)), strings.Join(m.Mounts, " "), firstLine(m.Reason))
+			m.Name, stateOf(m), pid, m.Restarts, age(now.Sub(m.Since)), strings.Join(m.Mounts, " "), cmp.Or(firstLine(m.Reason), "-"))
 	}
 	return t.Flush()
 }
@@ -232,8 +239,12 @@ func printModule(w io.Writer, m admin.Module, now time.Time) error {
 	}
 	row("restarts", fmt.Sprint(m.Restarts))
 	row("in flight", fmt.Sprint(m.InFlight))
+	timeout := m.Limits.RequestTimeout
+	if timeout == "0s" {
+		timeout = "no limit"
+	}
 	row("limits", fmt.Sprintf("concurrency %s, body_bytes %s, header_bytes %s, request_timeout %s",
-		number(int64(m.Limits.Concurrency)), number(m.Limits.BodyBytes), number(m.Limits.HeaderBytes), m.Limits.RequestTimeout))
+		number(int64(m.Limits.Concurrency)), number(m.Limits.BodyBytes), number(m.Limits.HeaderBytes), timeout))
 	row("restart", fmt.Sprintf("max %s, window %s", number(int64(m.Restart.Max)), m.Restart.Window))
 	row("drain_timeout", m.DrainTimeout)
 	return t.Flush()

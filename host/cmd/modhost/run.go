@@ -43,11 +43,13 @@ var errReported = errors.New("reported")
 func run(ctx context.Context, args []string, s streams) int {
 	root := command(s)
 	root.SetArgs(args)
-	return report(s.err, root.ExecuteContext(ctx))
+	cmd, err := root.ExecuteContextC(ctx)
+	return report(s.err, cmd.CommandPath(), err)
 }
 
-// report prints what is to be said about err and returns the exit code.
-func report(w io.Writer, err error) int {
+// report prints what is to be said about the error of a command, which is named
+// by its path, and returns the exit code.
+func report(w io.Writer, command string, err error) int {
 	var usage usageError
 	var config configError
 	switch {
@@ -56,7 +58,7 @@ func report(w io.Writer, err error) int {
 	case errors.Is(err, errReported):
 		return exitUsage
 	case errors.As(err, &usage):
-		fmt.Fprintf(w, "modhost: %v; run \"modhost --help\"\n", err)
+		fmt.Fprintf(w, "%s: %v; run \"%s --help\"\n", command, err, command)
 		return exitUsage
 	case errors.As(err, &config):
 		fmt.Fprintln(w, err)
@@ -76,8 +78,14 @@ func report(w io.Writer, err error) int {
 // command returns the command modhost.
 func command(s streams) *cobra.Command {
 	root := &cobra.Command{
-		Use:           "modhost",
-		Short:         "HTTP modules as plugins, their state in etcd",
+		Use:   "modhost",
+		Short: "HTTP modules as plugins, their state in etcd",
+		Long: "modhost serves HTTP for modules. Each module runs as a plugin, a process of its own, and\n" +
+			"keeps its state in etcd.\n\n" +
+			"\"modhost serve\" runs the host. The commands module, log-level and \"config reload\" give\n" +
+			"orders to a host that runs: call them in its working directory and with its config, which\n" +
+			"says where it takes orders. \"config check\" and \"config show\" need no host.\n\n" +
+			"Exit codes: 0 done, 1 failed, 2 wrong usage or config, 5 no host answers.",
 		SilenceUsage:  true, // report prints
 		SilenceErrors: true,
 		Args:          noArgs,
@@ -89,6 +97,7 @@ func command(s streams) *cobra.Command {
 	root.PersistentFlags().String("config", "", "config `FILE|DIR`; without it $MODHOST_CONFIG,\n"+
 		"./modhost.hcl or /etc/modhost/modhost.hcl, the first that exists")
 	root.AddCommand(serveCommand(s), configCommand(s), moduleCommand(s), logLevelCommand(s), versionCommand(s))
+	explain(root)
 	return root
 }
 
@@ -99,7 +108,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	case len(args) == 0:
 		return nil
 	case !cmd.HasSubCommands():
-		return usageError{fmt.Errorf("%s takes no argument %q", cmd.CommandPath(), args[0])}
+		return usageError{fmt.Errorf("takes no argument %q", args[0])}
 	}
 	cmd.SuggestionsMinimumDistance = 2
 	if names := cmd.SuggestionsFor(args[0]); len(names) > 0 {
