@@ -30,7 +30,7 @@ import (
 //	                             log in host.log. Sets ADDRESS, ETCD (a URL) and ETCD_ADDRESS.
 //	host stop                    SIGTERM; it must end with 0
 //	host kill                    SIGKILL
-//	host signal TERM|INT         and no wait
+//	host signal TERM|INT|HUP     and no wait
 //	host ends CODE|SIGNAL        waits; after each end of a host no process may be left, see soon
 //	curl ARGUMENTS [&name&]      the real one; with a name it goes to the background, and the head
 //	                             of its answer to name.head

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -26,6 +27,7 @@ import (
 // beside testscript's own commands.
 func TestScripts(t *testing.T) {
 	dir := programs(t).Dir
+	greeter(t, dir)
 	testscript.Run(t, testscript.Params{
 		Dir:                filepath.Join("testdata", "script"),
 		RequireUniqueNames: true,
@@ -34,7 +36,12 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("PROGRAMS", dir)
 			env.Setenv("ROOT", drive.Root())
-			env.Setenv("GORACE", "halt_on_error=1 exitcode=66")
+			admin, err := freeAddress()
+			if err != nil {
+				return err
+			}
+			env.Setenv("ADMIN_ADDRESS", admin)
+			env.Setenv("GORACE", "halt_on_error=1 exitcode=66 atexit_sleep_ms=100")
 			s := &stage{dir: env.WorkDir, curls: make(map[string]*running)}
 			env.Values[stageKey{}] = s
 			env.Defer(func() { s.strike(env.T().(testing.TB)) })
@@ -42,6 +49,29 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: commands,
 	})
+}
+
+// greeter builds the module hello, which some scripts use beside the bundled
+// ones, where the host looks for plugins.
+func greeter(t *testing.T, dir string) {
+	t.Helper()
+	args := []string{"build", "-o", filepath.Join(dir, "modhost-hello")}
+	if drive.Race {
+		args = append(args, "-race")
+	}
+	if out, err := exec.Command("go", append(args, "./testdata/plugin")...).CombinedOutput(); err != nil {
+		t.Fatalf("build the module hello: %v\n%s", err, out)
+	}
+}
+
+// freeAddress is an address for the admin listener of the script's host, where
+// port 0 would help nobody. Nothing else here uses this IP address.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.9:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
 }
 
 // sample writes the sample config as modhost.hcl, with free ports, unless the
@@ -172,7 +202,7 @@ func (r *running) end(sig os.Signal) {
 // environment is what a script has set, for processes that we start.
 func environment(ts *testscript.TestScript) []string {
 	var env []string
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "GORACE", "MODHOST_CONFIG", "ADDRESS", "ETCD_ADDRESS", "LOCK_PLUGIN"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "GORACE", "MODHOST_CONFIG", "ADDRESS", "ETCD_ADDRESS", "ADMIN_ADDRESS", "LOCK_PLUGIN", "GREETING"} {
 		if v := ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}
@@ -181,7 +211,7 @@ func environment(ts *testscript.TestScript) []string {
 }
 
 var signals = map[string]syscall.Signal{
-	"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL, "STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT,
+	"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL, "HUP": syscall.SIGHUP, "STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT,
 }
 
 var listening = regexp.MustCompile(`listening.*address\W+([0-9.]+:\d+).*etcd\W+(http[^"\]]+)`)
