@@ -96,7 +96,7 @@ func New(cfg *config.Config, logger hclog.Logger, opts ...Option) (*Host, error)
 			return nil, err
 		}
 	}
-	if h.listener, err = listen("listen", cfg.Listen); err != nil {
+	if h.listener, err = listen("listen", cfg.Listen, "127.0.0.1:4001", true); err != nil {
 		return nil, err
 	}
 	return h, nil
@@ -107,7 +107,7 @@ func listenForOrders(a config.Admin) (net.Listener, error) {
 	if path, unix := strings.CutPrefix(a.Listen, "unix:"); unix {
 		return admin.ListenUnix(path)
 	}
-	return listen("admin.listen", a.Listen)
+	return listen("admin.listen", a.Listen, "127.0.0.1:4002", false)
 }
 
 // Addr returns the address that the host listens on, with its real port.

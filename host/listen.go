@@ -8,17 +8,21 @@ import (
 )
 
 // listen binds the address that an attribute names, and says what to do if that
-// is not possible.
-func listen(attribute, address string) (net.Listener, error) {
+// is not possible, with an example of an address and, unless it has to be known
+// beforehand, of port 0.
+func listen(attribute, address, example string, zero bool) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err == nil {
 		return l, nil
 	}
-	why, remedy := err.Error(), `set another address, for example "127.0.0.1:4001"`
+	why, remedy := err.Error(), fmt.Sprintf("set another address, for example %q", example)
 	var dns *net.DNSError
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		why, remedy = "the port is in use by another process", "stop that one, or set another port or port 0"
+		why, remedy = "the port is in use by another process", "stop that one, or set another port"
+		if zero {
+			remedy += " or port 0"
+		}
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		why = "not an address of this machine"
 	case errors.Is(err, syscall.EACCES):

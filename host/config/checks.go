@@ -86,6 +86,9 @@ func adminAddress(s string) string {
 		}
 		return ""
 	}
+	if _, port, err := net.SplitHostPort(s); err == nil && port == "0" {
+		return "port 0 is one that nobody could find; write another"
+	}
 	if why := address(s); why != "" {
 		return `neither unix:PATH nor address:port; write for example "unix:data/admin.sock" or "127.0.0.1:4002"`
 	}

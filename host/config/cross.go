@@ -26,6 +26,9 @@ func (d *decoder) checkAdmin() {
 	a := &d.cfg.Admin
 	if a.Listen == "" {
 		a.Listen = "unix:" + filepath.Join(d.cfg.DataDir, "admin.sock")
+		if _, set := d.at["admin.listen"]; set {
+			return // to what has its complaint: whether a token belongs to it is open
+		}
 	}
 	tcp := !strings.HasPrefix(a.Listen, "unix:")
 	if at, ok := d.at["admin.listen"]; ok && tcp && a.TokenFile == "" {

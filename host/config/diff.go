@@ -76,6 +76,12 @@ func differing[T any](settings []setting[T], a, b T) []string {
 	return names
 }
 
+// sets reports whether the files give the value of that name.
+func (c *Config) sets(name string) bool {
+	_, ok := c.Position(name)
+	return ok
+}
+
 // Diff returns what running and next say differently, the host first, then
 // the modules in the order of next, then those that next lacks. The diagnostics
 // name what can't be changed without a restart of the host: errors at the
@@ -85,6 +91,9 @@ func Diff(running, next *Config) ([]Change, hcl.Diagnostics) {
 	for _, name := range differing(fixedSettings, running, next) {
 		if name == "etcd.embedded.listen" && (running.Etcd.Embedded == nil) != (next.Etcd.Embedded == nil) {
 			continue // said by etcd.embedded
+		}
+		if name == "admin.listen" && !running.sets(name) && !next.sets(name) {
+			continue // said by data_dir, where the socket is
 		}
 		d := &hcl.Diagnostic{
 			Severity: hcl.DiagError,

@@ -194,3 +194,16 @@ func TestAdminOf(t *testing.T) {
 		t.Errorf("AdminOf without a file = %+v", got)
 	}
 }
+
+// The default place of the admin socket goes with data_dir: that is one
+// complaint, at what the user wrote.
+func TestDiff_SocketGoesWithDataDir(t *testing.T) {
+	before, after := loadText(t, ""), loadText(t, "data_dir = \"elsewhere\"\n")
+	if _, diags := Diff(before, after); len(diags) != 1 || diags[0].Summary != "data_dir" {
+		t.Errorf("complaints:\n%s, want one about data_dir", lines(diags))
+	}
+	explicit := loadText(t, "admin {\n  listen = \"unix:a.sock\"\n}\n")
+	if _, diags := Diff(explicit, before); len(diags) != 1 || diags[0].Summary != "admin.listen" {
+		t.Errorf("complaints:\n%s, want one about admin.listen", lines(diags))
+	}
+}

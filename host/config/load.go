@@ -1,13 +1,14 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -33,7 +34,7 @@ func Load(path string) (*Config, hcl.Diagnostics) {
 	d := newDecoder()
 	d.files(names)
 	d.check()
-	d.sort()
+	Sort(d.diags)
 	if d.diags.HasErrors() {
 		return nil, d.diags
 	}
@@ -144,17 +145,22 @@ func explain(err error) error {
 	return fmt.Errorf("%w; check the path", err)
 }
 
-// sort orders the complaints by file and position, those without one first.
-func (d *decoder) sort() {
-	sort.SliceStable(d.diags, func(i, j int) bool {
-		a, b := d.diags[i].Subject, d.diags[j].Subject
-		switch {
-		case a == nil || b == nil:
-			return a == nil && b != nil
-		case a.Filename != b.Filename:
-			return a.Filename < b.Filename
-		default:
-			return a.Start.Byte < b.Start.Byte
+// Sort orders diagnostics by file and position, those without one first.
+func Sort(diags hcl.Diagnostics) {
+	slices.SortStableFunc(diags, func(a, b *hcl.Diagnostic) int {
+		s, t := a.Subject, b.Subject
+		if s == nil || t == nil {
+			return cmp.Compare(placed(s), placed(t))
 		}
+		return cmp.Or(cmp.Compare(s.Filename, t.Filename),
+			cmp.Compare(s.Start.Line, t.Start.Line), cmp.Compare(s.Start.Column, t.Start.Column))
 	})
+}
+
+// placed is 0 for no position, else 1.
+func placed(r *hcl.Range) int {
+	if r == nil {
+		return 0
+	}
+	return 1
 }

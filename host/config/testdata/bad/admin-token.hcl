@@ -1,0 +1,3 @@
+admin {
+  token_file = "token"
+}
