@@ -28,6 +28,7 @@ func Check(ctx context.Context, cfg *config.Config, logger hclog.Logger, version
 	}
 	plugins := supervisor.New(supervisor.Options{Logger: logger, HostVersion: version})
 	diags := diagnose(cfg, plugins.Check(ctx, ask))
+	config.Sort(diags)
 	if err := bounded(pluginStopTime, plugins.Close); err != nil {
 		return nil, fmt.Errorf("plugins did not end in time: %w", err)
 	}

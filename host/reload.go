@@ -87,11 +87,12 @@ func (c *control) reload(ctx context.Context, dryRun bool) (*admin.Report, error
 	if err != nil {
 		return nil, err
 	}
-	plan := c.plan(changes, before, after)
+	plan := c.plan(c.withLevel(changes, next.LogLevel), before, after)
 	diags = append(diags, c.check(ctx, next, after, plan)...)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	config.Sort(diags)
 	report.Complaints, report.Warnings = config.Complaints(diags)
 	if diags.HasErrors() {
 		return report, nil
@@ -101,12 +102,31 @@ func (c *control) reload(ctx context.Context, dryRun bool) (*admin.Report, error
 		return report, nil
 	}
 	c.setLevel(next.LogLevel)
+	again := c.failedBefore(plan, after)
 	if err := c.apply(next, after); err != nil {
 		return nil, err
+	}
+	for _, s := range again {
+		c.plugins.Restart(s)
 	}
 	report.Applied = true
 	c.outcome(report, max(now.DrainTimeout, next.DrainTimeout))
 	return report, c.remount(after)
+}
+
+// withLevel adds to changes that the log level goes back to what the files say,
+// where an operator has set another.
+func (c *control) withLevel(changes []config.Change, level string) []config.Change {
+	if c.LogLevel() == level {
+		return changes
+	}
+	if len(changes) == 0 || changes[0].Module != "" {
+		return append([]config.Change{{Kind: "changed", Settings: []string{"log_level"}}}, changes...)
+	}
+	if host := &changes[0]; !slices.Contains(host.Settings, "log_level") {
+		host.Settings = append(host.Settings, "log_level")
+	}
+	return changes
 }
 
 // plan says for each module what becomes of its process. Beside what the files
@@ -136,7 +156,11 @@ func (c *control) plan(changes []config.Change, before, after []supervisor.Spec)
 			ch.Settings = append(ch.Settings, "enabled") // the operator's switch ends
 		}
 		running, runs := c.plugins.Running(s.Name)
-		if runs && running.Path == s.Path && running.Program != s.Program {
+		tried := running
+		if !runs && old.Enabled {
+			tried = old
+		}
+		if tried.Path == s.Path && tried.Program != s.Program {
 			ch.Settings = append(ch.Settings, "program")
 		}
 		switch {
@@ -161,6 +185,23 @@ func (c *control) plan(changes []config.Change, before, after []supervisor.Spec)
 		}
 	}
 	return list
+}
+
+// failedBefore returns those of list whose process is to be replaced and for
+// which nothing is new to the supervisor: its start for them has failed before,
+// and what was in its way may be gone.
+func (c *control) failedBefore(plan []admin.Change, list []supervisor.Spec) []supervisor.Spec {
+	var again []supervisor.Spec
+	for _, ch := range plan {
+		i := slices.IndexFunc(list, func(s supervisor.Spec) bool { return s.Name == ch.Module })
+		if ch.Process != admin.Replace || i < 0 {
+			continue
+		}
+		if _, wanted, ok := c.plugins.Module(ch.Module); ok && wanted.Enabled && list[i].Suits(wanted) {
+			again = append(again, list[i])
+		}
+	}
+	return again
 }
 
 // check has the plugins judge the configs that they would be started with.

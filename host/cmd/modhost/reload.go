@@ -72,6 +72,17 @@ func judge(r *admin.Report, said bool) error {
 	return nil
 }
 
+// fate says what has become of a process, or would.
+func fate(ch admin.Change) string {
+	word := map[string]string{
+		admin.Start: "started", admin.Replace: "replaced", admin.Stop: "stopped", admin.Keep: "kept",
+	}[ch.Process]
+	if ch.Failed() && (ch.Process == admin.Start || ch.Process == admin.Replace) {
+		return "not " + word
+	}
+	return word
+}
+
 // printReport prints one line for each change.
 func printReport(w io.Writer, r *admin.Report) error {
 	var b strings.Builder
@@ -85,9 +96,7 @@ func printReport(w io.Writer, r *admin.Report) error {
 			fmt.Fprintf(&b, " %s", strings.Join(ch.Settings, ", "))
 		}
 		if ch.Process != "" {
-			fmt.Fprintf(&b, "; process %s", map[string]string{
-				admin.Start: "started", admin.Replace: "replaced", admin.Stop: "stopped", admin.Keep: "kept",
-			}[ch.Process])
+			fmt.Fprintf(&b, "; process %s", fate(ch))
 		}
 		if ch.State != "" {
 			fmt.Fprintf(&b, "; %s", ch.State)
