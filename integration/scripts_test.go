@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"net/http"
@@ -21,6 +22,8 @@ import (
 	"github.com/etcd-modules/modhost/integration/drive"
 )
 
+var update = flag.Bool("update", false, "write the golden parts of the scripts anew")
+
 // TestScripts runs testdata/script: a script per promise, with the real curl
 // and the documented address. The host of each script listens on a port of
 // its own; a .curlrc leads curl there. See [commands] for what scripts can do
@@ -31,6 +34,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                filepath.Join("testdata", "script"),
 		RequireUniqueNames: true,
+		UpdateScripts:      *update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", dir+string(os.PathListSeparator)+env.Getenv("PATH"))
 			env.Setenv("HOME", env.WorkDir)
