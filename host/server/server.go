@@ -161,7 +161,7 @@ func noSuchRoute(w http.ResponseWriter, r *http.Request) {
 	if !strings.HasPrefix(path, "/mod/") {
 		cause += "; modules are below /mod/"
 	}
-	wire.WriteError(w, wire.NewError(wire.CodeNoSuchRoute, cause+"; GET /mod/ lists them"))
+	wire.WriteError(w, wire.NewError(wire.CodeNoSuchRoute, cause+"; GET /mod/ lists the modules"))
 }
 
 // readOnly lets GET and HEAD through.

@@ -45,6 +45,10 @@ func checkExecutable(path string) error {
 
 // explainFork says why the operating system did not start the program.
 func explainFork(path string, err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		err = at.Err // the path is said
+	}
 	switch {
 	case errors.Is(err, syscall.ENOEXEC):
 		return lastingf("%q is no program for this system: %w; build it for this machine", path, err)

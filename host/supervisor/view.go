@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/etcd-modules/modhost/sdk/wire"
@@ -64,7 +65,7 @@ func (v *view) tooLong() *wire.Error {
 	case v.state == Ready: // and yet it has let nobody in
 		cause = fmt.Sprintf("the process of module %q does not answer", v.spec.Name)
 	case v.reason != "":
-		cause += ": " + v.reason
+		cause += ": " + strings.TrimPrefix(v.reason, fmt.Sprintf("module %q: ", v.spec.Name))
 	}
 	return wire.NewError(wire.CodeModuleStarting, cause)
 }

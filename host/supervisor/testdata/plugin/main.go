@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -99,6 +100,8 @@ func (m *module) Configure(ctx context.Context, r *wirepb.ConfigureRequest) (*wi
 		os.Exit(4)
 	case "killed-in-configure":
 		killed()
+	case "hang-in-configure":
+		select {}
 	}
 	return &wirepb.ConfigureResponse{ResumableMethods: []string{http.MethodPatch}}, nil
 }
@@ -122,7 +125,8 @@ func (m *module) Close(context.Context) error {
 func (m *module) HostGone() { os.Exit(0) }
 
 func (m *module) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch path := r.URL.Path; {
+	// The supervisor's own tests leave the mount out.
+	switch path := strings.TrimPrefix(r.URL.Path, m.request.GetMounts()[0]); {
 	case path == "/tell":
 		var ended []string
 		for _, e := range m.request.GetEnded() {
@@ -177,6 +181,9 @@ func (m *module) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/finish": // not resumable; finishes what it has after the drain began
 		<-m.drained
 		fmt.Fprint(w, "finished")
+	case path == "/read":
+		n, err := io.Copy(io.Discard, r.Body)
+		fmt.Fprintln(w, n, err)
 	case path == "/stuck":
 		select {}
 	default:
