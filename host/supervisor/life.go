@@ -23,8 +23,6 @@ func (m *module) adopt(ctx context.Context) {
 	m.mu.Unlock()
 
 	before := m.spec
-	first := before.Name == ""
-	same := spec.equal(before) && !first
 	m.spec = spec
 	if over != nil || !spec.Enabled {
 		m.lieDown(ctx, over, before.DrainTimeout)
@@ -32,7 +30,12 @@ func (m *module) adopt(ctx context.Context) {
 	}
 	switch v := m.now.Load(); {
 	case fresh:
-	case same && before.Enabled: // nothing was said, or only where the config stands
+	case before.Enabled && spec.Suits(before):
+		// Nothing was said that a process would be started for, also if none
+		// runs since it has failed, or another one since its successor has.
+		if m.current != nil {
+			m.setLogLevel()
+		}
 		m.publish(v.state, v.reason)
 		return
 	case m.begun != nil && spec.Suits(m.starting):
@@ -42,9 +45,6 @@ func (m *module) adopt(ctx context.Context) {
 		// Also when an attempt to replace it has failed and was taken back.
 		m.setLogLevel()
 		m.publish(Ready, "")
-		return
-	case m.begun == nil && m.retry != nil && spec.Suits(before):
-		m.publish(v.state, v.reason)
 		return
 	}
 	m.retry, m.falls = nil, nil

@@ -176,6 +176,60 @@ func TestOrders_FailedReplacementLeavesTheOldOneServing(t *testing.T) {
 	})
 }
 
+// What a process does not see is no reason to start one that has failed before.
+func TestOrders_WhatTheHostLooksAtStartsNothing(t *testing.T) {
+	change := func(s *Spec) { s.LogLevel, s.Limits.Concurrency, s.RestartMax = "trace", s.Limits.Concurrency+1, 9 }
+	t.Run("failed for good", func(t *testing.T) {
+		m := &memory{serve: hello, startErr: lastingf("no executable")}
+		inBubble(t, m, nil, func(t *testing.T, s *Supervisor) {
+			settled(t, s)
+			again(s, change)
+			if st := settled(t, s); m.starts() != 1 || st.State != Failed || st.Reason != `module "mod": no executable` {
+				t.Errorf("%d starts, want 1; %+v", m.starts(), st)
+			}
+		})
+	})
+	t.Run("its successor has failed", func(t *testing.T) {
+		m := &memory{serve: hello}
+		inBubble(t, m, nil, func(t *testing.T, s *Supervisor) {
+			settled(t, s)
+			m.startErr = errors.New("no luck")
+			again(s, func(s *Spec) { s.Args = []string{"bad"} })
+			before := settled(t, s)
+			again(s, change)
+			if st := settled(t, s); m.starts() != 2 || st.PID != 1 || st.Reason != before.Reason || before.Reason == "" {
+				t.Errorf("%d starts, want 2; %+v", m.starts(), st)
+			}
+			synctest.Wait()
+			if got := m.last().level.Load(); got == nil || *got != "trace" {
+				t.Errorf("the running process was told log level %v, want trace", got)
+			}
+		})
+	})
+	t.Run("in backoff", func(t *testing.T) {
+		m := &memory{serve: hello, startErr: errors.New("no luck")}
+		inBubble(t, m, nil, func(t *testing.T, s *Supervisor) {
+			before := settled(t, s)
+			starts := m.starts()
+			again(s, change)
+			synctest.Wait()
+			if st := s.Modules()[0]; m.starts() != starts || st.State != Backoff || st.Reason != before.Reason {
+				t.Errorf("%d starts, want %d; %+v", m.starts(), starts, st)
+			}
+		})
+	})
+	t.Run("its program is another since a crash", func(t *testing.T) {
+		m := &memory{serve: hello}
+		inBubble(t, m, func(s *Spec) { s.Path, s.Program = "/dev/null", "older" }, func(t *testing.T, s *Supervisor) {
+			settled(t, s)
+			again(s, change)
+			if st := settled(t, s); m.starts() != 1 || st.State != Ready {
+				t.Errorf("%d starts, want 1; %+v", m.starts(), st)
+			}
+		})
+	})
+}
+
 func TestOrders_DisabledAnswersAtOnceWhileItDrains(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	m := &memory{serve: func(w http.ResponseWriter, r *http.Request) {
