@@ -58,7 +58,7 @@ func newFolder(t *testing.T) *folder {
 		t.Fatal(err)
 	}
 	f := &folder{dir: t.TempDir()}
-	f.write(t, "host", "")
+	f.write(t, "host", "log_level = \"debug\"\n")
 	return f
 }
 

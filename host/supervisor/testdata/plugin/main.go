@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -102,6 +103,10 @@ func (m *module) Configure(ctx context.Context, r *wirepb.ConfigureRequest) (*wi
 		killed()
 	case "hang-in-configure":
 		select {}
+	case "fail-beside": // a file, as long as that is there, and not when it only checks
+		if _, err := os.Stat(os.Args[2]); err == nil && !r.GetCheckOnly() {
+			return nil, errors.New("an obstacle is in the way")
+		}
 	}
 	return &wirepb.ConfigureResponse{ResumableMethods: []string{http.MethodPatch}}, nil
 }
