@@ -273,7 +273,8 @@ func TestControl_LogLevelTouchesNoProcess(t *testing.T) {
 	}
 }
 
-// Two modules swap their mounts again and again: no request is lost.
+// Two modules swap their mounts again and again: no request is lost. On a slow
+// machine one may have waited so long for the new process that it is told so.
 func TestReload_MountsChangeHands(t *testing.T) {
 	t.Parallel()
 	f := newFolder(t)
@@ -297,6 +298,9 @@ func TestReload_MountsChangeHands(t *testing.T) {
 					return
 				}
 				res.Body.Close()
+				if res.StatusCode == 503 && res.Header.Get("Retry-After") != "" {
+					continue
+				}
 				if res.StatusCode != 200 {
 					t.Errorf("GET %s = %s", path, res.Status)
 					return
@@ -447,12 +451,14 @@ func TestReload_RefusedAsAWhole(t *testing.T) {
 			got = append(got, strings.ReplaceAll(c.String(), f.dir, ""))
 		}
 		want := []string{
-			`/a.hcl:1:1: module "a": old name`,
 			`/a.hcl:1:1: module "a": second`,
 			`/b.hcl:2:13: module "b": `,
 			`/c.hcl:2:13: module "c": `,
 			`/host.hcl:2:14: log_format: can't be changed while the host runs; restart it, or put the old value back`,
 			`a.hcl:7:3: module "a": unsupported argument: did you mean "size"?`,
+		}
+		if w := report.Warnings; len(w) != 1 || w[0].What != `module "a": old name` {
+			t.Errorf("warnings: %+v", w)
 		}
 		if !slices.EqualFunc(got, want, strings.HasPrefix) {
 			t.Errorf("complaints:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
