@@ -129,14 +129,19 @@ func (c *Client) SetLogLevel(ctx context.Context, level string) error {
 
 // failure says why nothing was answered, if err is not the host's answer.
 func (c *Client) failure(ctx context.Context, err error) error {
+	var answer *wire.Error
+	errors.As(err, &answer)
+	elsewhere := answer != nil && answer.Code == wire.CodeNoSuchRoute
 	switch {
-	case err == nil, errors.As(err, new(*wire.Error)):
+	case err == nil, answer != nil && !elsewhere:
 		return err
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
 	why := err.Error()
 	switch {
+	case elsewhere:
+		why = "that is where modules are served, and orders are taken elsewhere; look whether it is the right address"
 	case errors.Is(err, wire.ErrNoHost):
 		why = err.Error() + "; look whether it is the right address"
 	case errors.Is(err, fs.ErrNotExist):

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -175,6 +176,11 @@ func TestClient_AnswersThatAreErrors(t *testing.T) {
 	if !errors.As(err, &answer) || answer.Code != wire.CodeNoSuchModule {
 		t.Errorf("Logs = %#v", err)
 	}
+	for _, name := range []string{"hello/logs", "../log-level", "hello%2Flogs", "."} {
+		if _, err := c.Module(t.Context(), name); !errors.As(err, &answer) || answer.Code != wire.CodeNoSuchModule {
+			t.Errorf("Module(%q) = %v", name, err)
+		}
+	}
 	f.reload = errors.New("the disk is gone")
 	if _, err := c.Reload(t.Context(), false); !errors.As(err, &answer) || answer.Code != wire.CodeInternal || answer.Cause != "the disk is gone" {
 		t.Errorf("Reload = %#v", err)
@@ -234,6 +240,9 @@ func TestClient_NotReachable(t *testing.T) {
 		io.WriteString(w, `[{"name":`) //nolint:errcheck // the test sees it
 		panic(http.ErrAbortHandler)
 	}
+	modules := func(w http.ResponseWriter, _ *http.Request) {
+		wire.WriteError(w, wire.NewError(wire.CodeNoSuchRoute, "nothing is mounted"))
+	}
 	other := func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "what?", http.StatusTeapot) }
 	for _, c := range []struct {
 		name   string
@@ -245,6 +254,7 @@ func TestClient_NotReachable(t *testing.T) {
 		{"no listener", clientOf(t, config.Admin{Listen: nobody, TokenFile: tokenFile(t, token)}), "nobody listens there; start the host"},
 		{"hangs up", serve(t, http.HandlerFunc(hangsUp)), "it ended before it had answered; look at its log"},
 		{"half an answer", serve(t, http.HandlerFunc(halfway)), "it ended before it had answered; look at its log"},
+		{"modules' listener", serve(t, http.HandlerFunc(modules)), "that is where modules are served, and orders are taken elsewhere; look whether it is the right address"},
 		{"another server", serve(t, http.HandlerFunc(other)), "418 I'm a teapot"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -295,6 +305,23 @@ func TestHandler_Token(t *testing.T) {
 			if w.Code != 401 || w.Header().Get("WWW-Authenticate") != "Bearer" || w.Header().Get("X-Request-Id") == "" || strings.Contains(w.Body.String(), "hello") {
 				t.Errorf("%s with %q = %d %v %s", path, given, w.Code, w.Header(), w.Body)
 			}
+		}
+	}
+}
+
+func TestHandler_OtherMethods(t *testing.T) {
+	h := Handler(&fake{modules: listing}, "", hclog.NewNullLogger())
+	for _, c := range []struct{ method, path, allow, cause string }{
+		{"POST", "/v1/modules", "GET", "GET is"},
+		{"OPTIONS", "/v1/reload", "POST", "POST is"},
+		{"DELETE", "/v1/log-level", "GET, PUT", "GET and PUT are"},
+		{"GET", "/v1/modules/hello/enable", "POST", "POST is"},
+	} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))
+		var e wire.Error
+		if err := json.Unmarshal(w.Body.Bytes(), &e); err != nil || w.Code != 405 || w.Header().Get("Allow") != c.allow || e.Code != wire.CodeMethodNotAllowed || e.Cause != c.cause {
+			t.Errorf("%s %s = %d, Allow %q, %s; want Allow %q, %s", c.method, c.path, w.Code, w.Header().Get("Allow"), w.Body, c.allow, c.cause)
 		}
 	}
 }

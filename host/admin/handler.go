@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,10 +46,12 @@ func ModulesHandler(b Backend, by string, logger hclog.Logger) http.Handler {
 	return identified(h.modules())
 }
 
-// identified gives each answer an id.
+// identified gives each answer an id, and has requests routed by what was
+// written: a slash in a name is none between segments.
 func identified(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Request-Id", rand.Text())
+		r.URL.Path = r.URL.EscapedPath()
 		h.ServeHTTP(w, r)
 	})
 }
@@ -67,7 +70,14 @@ func (h *handler) modules() *httprouter.Router {
 		wire.WriteError(w, wire.NewError(wire.CodeNoSuchRoute, fmt.Sprintf("nothing is at %q; GET /v1/modules lists the modules", r.URL.Path)))
 	})
 	r.MethodNotAllowed = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		wire.WriteError(w, wire.NewError(wire.CodeMethodNotAllowed, w.Header().Get("Allow")+" is"))
+		// httprouter adds OPTIONS, which it does not answer.
+		methods := slices.DeleteFunc(strings.Split(w.Header().Get("Allow"), ", "), func(m string) bool { return m == http.MethodOptions })
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		are := " are"
+		if len(methods) == 1 {
+			are = " is"
+		}
+		wire.WriteError(w, wire.NewError(wire.CodeMethodNotAllowed, strings.Join(methods, " and ")+are))
 	})
 	return r
 }
@@ -89,7 +99,10 @@ type handler struct {
 // do turns what a function returns into the answer.
 func (h *handler) do(f func(http.ResponseWriter, *http.Request, string) error) httprouter.Handle {
 	return func(w http.ResponseWriter, r *http.Request, p httprouter.Params) {
-		err := f(w, r, p.ByName("name"))
+		name, err := url.PathUnescape(p.ByName("name"))
+		if err == nil { // as it came, it was in order
+			err = f(w, r, name)
+		}
 		var answer *wire.Error
 		switch {
 		case err == nil:
