@@ -29,13 +29,14 @@ const limit = 60 * time.Second
 func load(t *testing.T, text string) *config.Config {
 	t.Helper()
 	dir := t.TempDir()
-	for name, line := range map[string]string{
-		"listen":   `listen = "127.0.0.1:0"`,
-		"data_dir": fmt.Sprintf("data_dir = %q", filepath.Join(dir, "data")),
-		"etcd {":   `etcd {` + "\n" + `embedded { listen = "127.0.0.1:0" }` + "\n}",
+	given := text
+	for _, add := range []struct{ name, line string }{
+		{"listen", `listen = "127.0.0.1:0"`},
+		{"data_dir", fmt.Sprintf("data_dir = %q", filepath.Join(dir, "data"))},
+		{"etcd {", `etcd {` + "\n" + `embedded { listen = "127.0.0.1:0" }` + "\n}"},
 	} {
-		if !strings.Contains(text, name) {
-			text += "\n" + line + "\n"
+		if !strings.Contains(given, add.name) {
+			text += "\n" + add.line + "\n"
 		}
 	}
 	path := filepath.Join(dir, "modhost.hcl")

@@ -421,7 +421,7 @@ func TestControl_GiverLeaves(t *testing.T) {
 func TestReload_WithoutAFile(t *testing.T) {
 	c := &control{turn: make(chan struct{}, 1)}
 	var answer *wire.Error
-	if _, err := c.Reload(t.Context(), false); !errors.As(err, &answer) || answer.HTTPStatus() != 400 {
+	if _, err := c.reload(t.Context(), false); !errors.As(err, &answer) || answer.HTTPStatus() != 400 {
 		t.Errorf("Reload = %v, want 400", err)
 	}
 }
