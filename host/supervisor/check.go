@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync"
 
@@ -23,9 +24,20 @@ type checker func(ctx context.Context, spec Spec) ([]*wirepb.Diagnostic, error)
 
 // Check has the plugin of each Spec judge its config, in a process that is
 // started for that alone and has ended when Check returns. Nothing of what runs
-// is touched. The findings are in the order of specs.
+// is touched. The findings are in the order of specs. After Drain or Close nobody
+// is asked any more, which the findings say.
 func (s *Supervisor) Check(ctx context.Context, specs []Spec) []Finding {
 	findings := make([]Finding, len(specs))
+	if !s.begin() {
+		for i, spec := range specs {
+			findings[i] = Finding{Module: spec.Name, Err: errEnding}
+		}
+		return findings
+	}
+	defer s.running.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.checking, cancel)()
 	// More at a time than there are processors only makes each slower, up to
 	// where it counts as hanging.
 	slots := make(chan struct{}, 2*runtime.GOMAXPROCS(0))
@@ -35,9 +47,25 @@ func (s *Supervisor) Check(ctx context.Context, specs []Spec) []Finding {
 		wg.Go(func() {
 			defer func() { <-slots }()
 			diags, err := s.check(ctx, spec)
+			if err != nil && s.checking.Err() != nil {
+				err = errEnding
+			}
 			findings[i] = Finding{spec.Name, diags, err}
 		})
 	}
 	wg.Wait()
 	return findings
+}
+
+var errEnding = errors.New("can't be asked: the host is ending; try again when it runs")
+
+// begin lets Close wait for what starts processes beside the modules. False if
+// it is too late for that; else s.running.Done must follow.
+func (s *Supervisor) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ending {
+		s.running.Add(1)
+	}
+	return !s.ending
 }

@@ -38,7 +38,10 @@ type Supervisor struct {
 	launch launcher
 	check  checker
 
-	running sync.WaitGroup // modules
+	running sync.WaitGroup // modules and checks
+
+	checking context.Context // of checks, which giveUp ends
+	giveUp   func()
 
 	mu      sync.Mutex // guards the rest
 	modules map[string]*module
@@ -58,6 +61,7 @@ func New(o Options) *Supervisor {
 func newSupervisor(logger hclog.Logger, launch launcher, check checker, fork *forker) *Supervisor {
 	ctx, kill := context.WithCancel(context.Background())
 	s := &Supervisor{kill: kill, fork: fork, logger: logger, launch: launch, check: check, modules: map[string]*module{}}
+	s.checking, s.giveUp = context.WithCancel(ctx)
 	s.start = func(m *module) { s.running.Go(func() { m.run(ctx) }) }
 	return s
 }
@@ -210,11 +214,13 @@ func (s *Supervisor) module(name string) *module {
 
 // Drain begins the end and returns at once: modules are told to stop, take no
 // new requests (503) and have their DrainTimeout to finish what they have,
-// after which their processes are closed and ended. It may be called again.
+// after which their processes are closed and ended. Checks are given up. It may
+// be called again.
 func (s *Supervisor) Drain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ending = true
+	s.giveUp()
 	for _, m := range s.modules {
 		m.end(hostEnds())
 	}
