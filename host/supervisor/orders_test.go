@@ -107,6 +107,35 @@ func TestOrders_RestartByHandEndsAFailureForGood(t *testing.T) {
 	})
 }
 
+// What a process does not see mends nothing, so it is no reason to try again.
+func TestOrders_FailureForGoodOutlastsWhatAProcessDoesNotSee(t *testing.T) {
+	m := &memory{serve: hello, startErr: lastingf("no executable")}
+	inBubble(t, m, nil, func(t *testing.T, s *Supervisor) {
+		settled(t, s)
+		for _, change := range []func(*Spec){
+			func(s *Spec) { s.LogLevel = "debug" },
+			func(s *Spec) { s.Limits.Concurrency = 9 },
+			func(s *Spec) { s.DrainTimeout = time.Hour },
+			func(s *Spec) { s.RestartMax = 9 },
+		} {
+			again(s, change)
+			if st := settled(t, s); st.State != Failed || st.Reason != `module "mod": no executable` || m.starts() != 1 {
+				t.Errorf("%d starts, want 1; %+v", m.starts(), st)
+			}
+		}
+		again(s, func(s *Spec) { s.Enabled = false })
+		settled(t, s)
+		again(s, func(s *Spec) { s.Enabled = true })
+		if settled(t, s); m.starts() != 2 {
+			t.Errorf("%d starts after it was switched off and on, want 2", m.starts())
+		}
+		again(s, func(s *Spec) { s.Args = []string{"x"} })
+		if settled(t, s); m.starts() != 3 {
+			t.Errorf("%d starts after its config changed, want 3", m.starts())
+		}
+	})
+}
+
 // The default cut-off: the sixth crash within five minutes is the last.
 func TestOrders_CrashLoopIsCutOff(t *testing.T) {
 	m := &memory{serve: hello}
