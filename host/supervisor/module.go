@@ -91,6 +91,9 @@ func newModule(spec Spec, logger hclog.Logger, launch launcher) *module {
 func (m *module) order(spec Spec) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.ending != nil {
+		return // run may not look any more
+	}
 	m.wanted = spec
 	m.nudge()
 }
@@ -100,6 +103,9 @@ func (m *module) order(spec Spec) {
 func (m *module) restart(spec Spec) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.ending != nil {
+		return
+	}
 	m.wanted, m.fresh = spec, true
 	m.nudge()
 }
@@ -108,9 +114,10 @@ func (m *module) restart(spec Spec) {
 func (m *module) end(f *farewell) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.ending == nil {
-		m.ending = f
+	if m.ending != nil {
+		return
 	}
+	m.ending = f
 	m.nudge()
 }
 

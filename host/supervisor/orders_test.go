@@ -343,3 +343,21 @@ func TestOrders_RemovedModuleSaysSo(t *testing.T) {
 		waiting.expect(t, 200, 0, "")
 	})
 }
+
+// Orders that come when a module has ended change nothing, and are settled.
+func TestOrders_NothingIsWaitedForAfterTheEnd(t *testing.T) {
+	m := &memory{serve: hello}
+	inBubble(t, m, nil, func(t *testing.T, s *Supervisor) {
+		settled(t, s)
+		s.Drain()
+		settled(t, s)
+		s.Restart(s.module("mod").now.Load().spec)
+		s.Drain()
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if st, ok, err := s.Settle(ctx, "mod"); !ok || err != nil || st.State != Disabled || time.Since(began) != 0 {
+			t.Errorf("Settle = %+v, %v, %v after %v", st, ok, err, time.Since(began))
+		}
+	})
+}
