@@ -61,15 +61,15 @@ func (c *control) begin(ctx context.Context) error {
 func (c *control) end() { <-c.turn }
 
 // state returns what is wanted at present; the list is the caller's own. An
-// executable that was built anew counts as known if its module has been started
-// from it meanwhile: only a reload looks for new ones.
+// executable that was built anew counts as known if a start of its module from it
+// was tried meanwhile: only a reload looks for new ones.
 func (c *control) state() (*config.Config, []supervisor.Spec) {
 	c.mu.Lock()
 	cfg, list := c.cfg, slices.Clone(c.specs)
 	c.mu.Unlock()
 	for i := range list {
-		if running, ok := c.plugins.Running(list[i].Name); ok && running.Path == list[i].Path {
-			list[i].Program = running.Program
+		if wanted, ok := c.plugins.Wanted(list[i].Name); ok && wanted.Path == list[i].Path {
+			list[i].Program = wanted.Program
 		}
 	}
 	return cfg, list

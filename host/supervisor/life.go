@@ -100,10 +100,11 @@ func (m *module) rest() {
 // begin starts a process for spec, beside the current one if there is one.
 func (m *module) begin(ctx context.Context, reason string) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	m.starting = m.spec
-	if m.starting.Program != "" { // the one that is there by now
-		m.starting.Program = Fingerprint(m.starting.Path)
+	if m.spec.Program != "" { // the one that is there by now
+		m.spec.Program = Fingerprint(m.spec.Path)
+		m.tried(m.spec.Program)
 	}
+	m.starting = m.spec
 	a := attempt{spec: m.starting, id: rand.Text(), ended: slices.Clone(m.ended), tail: &m.tail}
 	begun := make(chan outcome, 1)
 	m.begun, m.cancel = begun, cancel

@@ -121,6 +121,16 @@ func (m *module) end(f *farewell) {
 	m.nudge()
 }
 
+// tried notes what is about to be started for the present orders: the same again
+// asks for nothing new.
+func (m *module) tried(program string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.taken == m.orders {
+		m.wanted.Program = program
+	}
+}
+
 // nudge makes run look. Called with mu held.
 func (m *module) nudge() {
 	m.orders++

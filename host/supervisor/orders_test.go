@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -256,6 +258,52 @@ func TestOrders_WhatTheHostLooksAtStartsNothing(t *testing.T) {
 				t.Errorf("%d starts, want 1; %+v", m.starts(), st)
 			}
 		})
+	})
+}
+
+// What was tried last, in vain or not, is not tried again for an order that
+// does not ask for it.
+func TestOrders_WantedAppliedAgainTouchesNothing(t *testing.T) {
+	m := &memory{serve: hello}
+	path := filepath.Join(t.TempDir(), "program")
+	build := func() {
+		t.Helper()
+		if err := os.WriteFile(path+".new", nil, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil { // another inode: another program
+			t.Fatal(err)
+		}
+	}
+	build()
+	inBubble(t, m, func(s *Spec) { s.Path, s.Program = path, Fingerprint(path) }, func(t *testing.T, s *Supervisor) {
+		nothing := func(what string) {
+			t.Helper()
+			before, starts := settled(t, s), m.starts()
+			spec, ok := s.Wanted("mod")
+			if spec.Program != Fingerprint(path) || !ok {
+				t.Errorf("%s: wanted is %q, %v", what, spec.Program, ok)
+			}
+			s.Apply([]Spec{spec})
+			if st := settled(t, s); m.starts() != starts || st.Reason != before.Reason {
+				t.Errorf("%s: %d starts, want %d; %+v, was %+v", what, m.starts(), starts, st, before)
+			}
+		}
+		nothing("started")
+		build()
+		m.last().kill()
+		synctest.Wait()
+		nothing("built anew before a crash")
+		build()
+		m.startErr = errors.New("no luck")
+		again(s, func(s *Spec) { s.Program, s.Args = Fingerprint(path), []string{"x"} })
+		if st := settled(t, s); st.Reason == "" {
+			t.Fatalf("%+v", st)
+		}
+		nothing("replacement failed")
+		if _, ok := s.Wanted("other"); ok {
+			t.Error("Wanted knows an unknown module")
+		}
 	})
 }
 

@@ -130,6 +130,19 @@ func (s *Supervisor) Module(name string) (st Status, spec Spec, ok bool) {
 	return v.status(), v.spec, true
 }
 
+// Wanted returns the Spec that the module was given last, with the Program that
+// was started for it last, whether that came up or not: applied again, it
+// touches nothing. ok is false if there is no such module.
+func (s *Supervisor) Wanted(name string) (spec Spec, ok bool) {
+	m := s.module(name)
+	if m == nil {
+		return Spec{}, false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.wanted, true
+}
+
 // Running returns what the process that takes the module's requests was started
 // for; ok is false if there is none.
 func (s *Supervisor) Running(name string) (spec Spec, ok bool) {
