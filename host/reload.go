@@ -73,45 +73,65 @@ func (c *control) reload(ctx context.Context, dryRun bool) (*admin.Report, error
 	if err := c.begin(ctx); err != nil {
 		return nil, err
 	}
+	report, drain, err := c.takeOver(ctx, dryRun)
+	// Not while it settles: a module may give an order in its constructor, or
+	// before it ends, and others need not wait for those who take long.
+	c.end()
+	if err != nil || !report.Applied {
+		return report, err
+	}
+	c.outcome(report, drain)
+	return report, c.tidy()
+}
+
+// tidy takes mounts away that no process knows any more.
+func (c *control) tidy() error {
+	c.begin(context.Background()) //nolint:errcheck // it does not end
 	defer c.end()
-	report := &admin.Report{DryRun: dryRun, Changes: []admin.Change{}}
+	_, list := c.state()
+	return c.remount(list)
+}
+
+// takeOver is a reload up to where what it changes is ordered. The caller has
+// the turn. drain is how long that may take to settle, beside what starts.
+func (c *control) takeOver(ctx context.Context, dryRun bool) (report *admin.Report, drain time.Duration, err error) {
+	report = &admin.Report{DryRun: dryRun, Changes: []admin.Change{}}
 	next, diags := c.read()
 	report.Complaints, report.Warnings = config.Complaints(diags)
 	if next == nil {
-		return report, nil
+		return report, 0, nil
 	}
 	now, before := c.state()
 	changes, fixed := config.Diff(now, next)
 	diags = append(diags, fixed...)
 	after, err := c.specsOf(next)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	plan := c.plan(c.withLevel(changes, next.LogLevel), before, after)
 	diags = append(diags, c.check(ctx, next, after, plan)...)
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	config.Sort(diags)
 	report.Complaints, report.Warnings = config.Complaints(diags)
 	if diags.HasErrors() {
-		return report, nil
+		return report, 0, nil
 	}
 	report.Changes = plan
 	if dryRun {
-		return report, nil
+		return report, 0, nil
 	}
 	c.setLevel(next.LogLevel)
 	again := c.failedBefore(plan, after)
 	if err := c.apply(next, after); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	for _, s := range again {
 		c.plugins.Restart(s)
 	}
 	report.Applied = true
-	c.outcome(report, max(now.DrainTimeout, next.DrainTimeout))
-	return report, c.remount(after)
+	return report, max(now.DrainTimeout, next.DrainTimeout), nil
 }
 
 // withLevel adds to changes that the log level goes back to what the files say,
