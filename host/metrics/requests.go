@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
@@ -38,6 +39,14 @@ func methodOf(method string) string {
 	return "other"
 }
 
+// codeOf keeps what a plugin makes up out of the labels.
+func codeOf(err error) string {
+	if code := status.Code(err); code <= codes.Unauthenticated { // the last there is
+		return code.String()
+	}
+	return codes.Unknown.String()
+}
+
 const (
 	rpcPrefix = "/modhost.v1.Module/"
 	lifeline  = "Lifeline" // as long as its process
@@ -48,7 +57,7 @@ const (
 func (m *Metrics) DialOptions(module string) []grpc.DialOption {
 	over := func(method string, began time.Time) func(error) {
 		return func(err error) {
-			m.rpcs.WithLabelValues(module, method, status.Code(err).String()).Inc()
+			m.rpcs.WithLabelValues(module, method, codeOf(err)).Inc()
 			if method != lifeline {
 				m.rpcDuration.WithLabelValues(module, method).Observe(time.Since(began).Seconds())
 			}

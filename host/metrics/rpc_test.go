@@ -10,7 +10,9 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/etcd-modules/modhost/sdk/wire"
@@ -24,7 +26,7 @@ func (fakePlugin) Info(context.Context) (*wirepb.InfoResponse, error) {
 	return &wirepb.InfoResponse{Name: "fake"}, nil
 }
 func (fakePlugin) Configure(context.Context, *wirepb.ConfigureRequest) (*wirepb.ConfigureResponse, error) {
-	return &wirepb.ConfigureResponse{}, nil
+	return nil, status.Error(codes.Code(777), "a code that does not exist")
 }
 func (fakePlugin) Drain(wire.Drain)                        {}
 func (fakePlugin) SetLogLevel(string)                      {}
@@ -59,6 +61,9 @@ func TestMetrics_RPCsOverTheWire(t *testing.T) {
 	if _, err := client.Info(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := client.Configure(t.Context(), &wirepb.ConfigureRequest{}); err == nil {
+		t.Fatal("configured")
+	}
 	line, err := client.Lifeline(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -82,6 +87,7 @@ func TestMetrics_RPCsOverTheWire(t *testing.T) {
 
 	p.wants(
 		`modhost_rpc_total{code="OK",method="Info",module="lock"} 1`+"\n",
+		`modhost_rpc_total{code="Unknown",method="Configure",module="lock"} 1`+"\n",
 		`modhost_rpc_total{code="OK",method="Serve",module="lock"} 2`+"\n",
 		`modhost_rpc_total{code="Canceled",method="Serve",module="lock"} 1`+"\n",
 		`modhost_rpc_total{code="Canceled",method="Lifeline",module="lock"} 1`+"\n",
