@@ -91,8 +91,6 @@ func result(err error) string {
 	switch {
 	case err == nil:
 		return "ok"
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return "canceled"
 	case errors.Is(err, store.ErrNotFound):
 		return "not_found"
 	case errors.Is(err, store.ErrExists):
@@ -105,6 +103,8 @@ func result(err error) string {
 		return "unavailable"
 	case errors.Is(err, store.ErrInvalid):
 		return "invalid"
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return "canceled" // last: a driver's own limit is within unavailable
 	}
 	return "error"
 }
