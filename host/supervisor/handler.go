@@ -103,7 +103,7 @@ func (m *module) take(ctx context.Context, hold time.Duration, last *process, mo
 		}
 		var wait <-chan struct{}
 		if p := v.process; p != nil && !slices.Contains(p.spec.Mounts, mount) {
-			if !v.busy {
+			if !v.busy && !m.behind(v) {
 				return nil, wire.NewError(wire.CodeNoSuchRoute, fmt.Sprintf("module %q is not mounted at %q", v.spec.Name, mount))
 			}
 		} else if p != nil {

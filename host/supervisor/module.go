@@ -160,6 +160,13 @@ func (m *module) settle(ctx context.Context) error {
 	}
 }
 
+// behind reports whether an order was given of which v takes no account.
+func (m *module) behind(v *view) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return v.orders < m.orders
+}
+
 // run owns the module's life until end was called and nothing of it is left.
 // When ctx ends, its processes are killed.
 func (m *module) run(ctx context.Context) {

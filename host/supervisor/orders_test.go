@@ -373,6 +373,18 @@ func TestOrders_NewMountWaitsForItsProcess(t *testing.T) {
 	})
 }
 
+// So does one that comes before the order was looked at.
+func TestOrders_NewMountWaitsFromTheOrderOn(t *testing.T) {
+	m := &memory{serve: hello}
+	inBubble(t, m, nil, func(t *testing.T, s *Supervisor) {
+		settled(t, s)
+		m.startTakes = time.Second
+		again(s, func(s *Spec) { s.Mounts = []string{"/mod/new"} })
+		fresh := beginAt(s, "/mod/new", httptest.NewRequest("GET", "/", nil))
+		fresh.expect(t, 200, time.Second, "GET hello")
+	})
+}
+
 func TestOrders_RemovedModuleSaysSo(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	m := &memory{serve: func(http.ResponseWriter, *http.Request) { close(entered); <-leave }}
