@@ -105,6 +105,7 @@ type fakeProgram struct {
 	exited chan struct{}
 	drain  atomic.Pointer[wire.Drain] // what it was told last
 	level  atomic.Pointer[string]
+	closed atomic.Bool // in order
 }
 
 func (f *fakeProgram) kill() {
@@ -123,6 +124,7 @@ func (f *fakeProgram) Configure(context.Context, *wirepb.ConfigureRequest) (*wir
 }
 
 func (f *fakeProgram) Close(context.Context, *wirepb.CloseRequest) (*wirepb.CloseResponse, error) {
+	f.closed.Store(true)
 	return &wirepb.CloseResponse{}, nil
 }
 

@@ -421,3 +421,25 @@ func TestOrders_NothingIsWaitedForAfterTheEnd(t *testing.T) {
 		}
 	})
 }
+
+// With little time to drain there is none to find out that a process hangs:
+// one that is slow with its pong is still closed in order.
+func TestOrders_ShortDrainEndsInOrder(t *testing.T) {
+	for _, drain := range []time.Duration{0, 100 * time.Millisecond, time.Second} {
+		entered := make(chan struct{})
+		m := &memory{serve: func(_ http.ResponseWriter, r *http.Request) { close(entered); <-r.Context().Done() }}
+		inBubble(t, m, func(s *Spec) { s.DrainTimeout = drain }, func(t *testing.T, s *Supervisor) {
+			entered = make(chan struct{}) // the bubble's own
+			settled(t, s)
+			begin(s, httptest.NewRequest("GET", "/", nil))
+			<-entered
+			m.mute.Store(true)
+			began := time.Now()
+			again(s, func(s *Spec) { s.Enabled = false })
+			settled(t, s)
+			if took := time.Since(began); !m.last().closed.Load() || took != drain {
+				t.Errorf("drain timeout %s: closed in order %v, after %s", drain, m.last().closed.Load(), took)
+			}
+		})
+	}
+}

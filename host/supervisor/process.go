@@ -205,11 +205,13 @@ func (p *process) stop(ctx context.Context, d wire.Drain) {
 		t := time.NewTimer(d.Left)
 		defer t.Stop()
 		hung := make(chan struct{})
-		go func() {
-			if p.ping(min(d.Left/2, pingEvery)) != nil {
-				close(hung)
-			}
-		}()
+		if d.Left >= 2*verdict { // else a ping that is late would say nothing
+			go func() {
+				if p.ping(min(d.Left/2, pingEvery)) != nil {
+					close(hung)
+				}
+			}()
+		}
 		select {
 		case <-p.idle:
 		case <-t.C:
