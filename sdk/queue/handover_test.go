@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -49,32 +50,48 @@ func TestQueue_DrainForSuccessorKeepsPlaces(t *testing.T) {
 }
 
 // A reload must not cost the requests that went over their clean leaving: the
-// drained process is named by their entries and waits on them no more.
+// drained process is named by their entries and waits on them no more. So it is
+// whenever that one ends, and however late its successor looks for sessions.
 func TestQueue_HandedOverWaiterLeaves(t *testing.T) {
 	for _, value := range []string{"", "x"} {
-		t.Run("value "+value, func(t *testing.T) {
-			inBubble(t, func(b *bench) {
-				p, _ := b.process("p")
-				q, err := New(Options{Store: b.db.Sub(""), Session: "old"})
-				if err != nil {
-					t.Fatal(err)
-				}
-				b.holder(p)
-				r := b.request("a", value, Forever)
-				c := b.acquire(q, r)
-				next, _ := b.process("next")
-				q.Drain(true)
-				c.failed(ErrHandover)
-				again := b.acquire(next, r)
-				if err := q.Close(context.Background()); err != nil {
-					t.Fatal(err)
-				}
-				again.waiting()
-				again.cancel()
-				again.failed(context.Canceled)
-				b.left(1)
+		for _, adopted := range []string{"before the end", "after it", "after an outage"} {
+			t.Run(fmt.Sprintf("value %s adopted %s", value, adopted), func(t *testing.T) {
+				inBubble(t, func(b *bench) {
+					p, _ := b.process("p")
+					q, err := New(Options{Store: b.db.Sub(""), Session: "old"})
+					if err != nil {
+						t.Fatal(err)
+					}
+					b.acquire(p, hourly(b.request("a", "", Forever))).granted()
+					r := b.request("a", value, Forever)
+					c := b.acquire(q, r)
+					next, view := b.process("next")
+					q.Drain(true)
+					c.failed(ErrHandover)
+					var again *call
+					if adopted == "before the end" {
+						again = b.acquire(next, r)
+					}
+					if err := q.Close(context.Background()); err != nil {
+						t.Fatal(err)
+					}
+					if adopted != "before the end" {
+						again = b.acquire(next, r)
+					}
+					if adopted == "after an outage" { // all that was watched is forgotten
+						time.Sleep(2 * farewellTTL)
+						view.SetHook(refuseAll)
+						time.Sleep(2 * beatLost)
+						view.SetHook(nil)
+						time.Sleep(2 * beat)
+					}
+					again.waiting()
+					again.cancel()
+					again.failed(context.Canceled)
+					b.left(1)
+				})
 			})
-		})
+		}
 	}
 }
 

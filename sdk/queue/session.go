@@ -25,6 +25,13 @@ const (
 
 	// sessionIdle is how long a session is kept up without places.
 	sessionIdle = 30 * time.Second
+
+	// farewell is the content of the entry of a session that has handed all its
+	// requests over and will never wait again: others then know that it is not
+	// only missing. Its successor may have looked for sessions only after the
+	// end, but has done so within farewellTTL.
+	farewell    = "handed over"
+	farewellTTL = time.Minute
 )
 
 // A session keeps one small entry in the store as long as this process has
@@ -48,6 +55,7 @@ type session struct {
 	seen     time.Time                 // when the latest of our own heartbeats was sent that the watch has shown
 	since    map[string][]absence      // of sessions that are missed, by key, the oldest first
 	goodbyes map[string]store.Revision // of those that took their entry away themselves, by key
+	over     map[string]bool           // those that have said farewell, by key
 	suspects bool                      // entries may be waiting somewhere on sessions that are gone
 	until    time.Time                 // suspects stays until then, whatever is found
 }
@@ -68,6 +76,7 @@ func newSession(q *Queue, id string, ended []string) *session {
 		up:       make(chan struct{}),
 		since:    make(map[string][]absence),
 		goodbyes: make(map[string]store.Revision),
+		over:     make(map[string]bool),
 	}
 }
 
@@ -289,6 +298,10 @@ func (s *session) load(ctx context.Context, list store.Listing, asked time.Time)
 	clear(s.since)
 	s.live = make(map[string]bool, len(list.Entries))
 	for _, e := range list.Entries {
+		if e.Value == farewell {
+			s.parted(e)
+			continue
+		}
 		s.alive(e.Key)
 	}
 	s.rev, s.seen = list.Revision, asked
@@ -299,6 +312,12 @@ func (s *session) alive(key string) {
 	s.live[key] = true
 	delete(s.since, key)
 	delete(s.goodbyes, key)
+}
+
+// parted notes that the session of e has said farewell. Called with mu held.
+func (s *session) parted(e store.Entry) {
+	s.over[e.Key] = true
+	s.goodbyes[e.Key] = e.Modified
 }
 
 func (s *session) follow(ctx context.Context, rev store.Revision) error {
@@ -321,13 +340,15 @@ func (s *session) apply(ctx context.Context, events []store.Event) {
 	}
 	for _, ev := range events {
 		s.rev = ev.Revision
-		switch ev.Type {
-		case store.EventPut:
+		switch {
+		case ev.Type == store.EventPut && ev.Entry.Value != farewell:
 			s.alive(ev.Entry.Key)
-		case store.EventDelete:
-			s.goodbyes[ev.Entry.Key] = ev.Revision
-			fallthrough
 		default:
+			if ev.Type == store.EventPut {
+				s.parted(ev.Entry)
+			} else if ev.Type == store.EventDelete {
+				s.goodbyes[ev.Entry.Key] = ev.Revision
+			}
 			if s.live[ev.Entry.Key] && s.inTouchLocked() {
 				s.since[ev.Entry.Key] = []absence{{time.Now(), ev.Revision}}
 			}
@@ -372,11 +393,13 @@ func (s *session) inTouchLocked() bool {
 }
 
 // saidGoodbye reports whether the session id has ended itself after rev and is
-// not back. It had no requests then, or had handed them over.
+// not back, or has said farewell at any time. It had no requests then, or had
+// handed them over.
 func (s *session) saidGoodbye(id string, rev store.Revision) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.goodbyes[sessionKey(id)] > rev
+	key := sessionKey(id)
+	return s.over[key] || s.goodbyes[key] > rev
 }
 
 // dead reports whether the session id has been missed for a whole session TTL
@@ -466,11 +489,24 @@ func (s *session) end(ctx context.Context) {
 	default:
 		return
 	}
-	e, err := s.q.store.Get(ctx, s.key, store.Linearizable)
-	if err == nil {
-		err = s.q.store.Delete(ctx, e)
-	}
+	err := s.depart(ctx)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		s.q.log.Debug("session left to expire", "session", s.id, "error", err)
 	}
+}
+
+// depart writes the session's last word, or none.
+func (s *session) depart(ctx context.Context) error {
+	s.q.mu.Lock()
+	handover := s.q.handover
+	s.q.mu.Unlock()
+	if handover {
+		_, err := s.q.store.Put(ctx, s.key, farewell, farewellTTL)
+		return err
+	}
+	e, err := s.q.store.Get(ctx, s.key, store.Linearizable)
+	if err != nil {
+		return err
+	}
+	return s.q.store.Delete(ctx, e)
 }
