@@ -21,6 +21,9 @@
 // process was working on when it died is answered 502, or broken off if its
 // answer had begun.
 //
+// Few processes are started at a time, but for those of modules that have
+// crashed: two hundred at once would not come up in time.
+//
 // A process never outlives the host: it is drained and closed in an orderly
 // end, killed with its process group otherwise, and on Linux the kernel kills
 // it when the host is killed itself. Its sockets live in a private directory

@@ -99,13 +99,13 @@ func (m *module) rest() {
 
 // begin starts a process for spec, beside the current one if there is one.
 func (m *module) begin(ctx context.Context, reason string) {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	ctx, cancel := context.WithCancel(ctx)
 	if m.spec.Program != "" { // the one that is there by now
 		m.spec.Program = Fingerprint(m.spec.Path)
 		m.tried(m.spec.Program)
 	}
 	m.starting = m.spec
-	a := attempt{spec: m.starting, id: rand.Text(), ended: slices.Clone(m.ended), tail: &m.tail}
+	a := attempt{spec: m.starting, id: rand.Text(), ended: slices.Clone(m.ended), tail: &m.tail, urgent: len(m.falls) > 0}
 	begun := make(chan outcome, 1)
 	m.begun, m.cancel = begun, cancel
 	go func() {

@@ -21,10 +21,11 @@ type launcher func(ctx context.Context, a attempt) (*process, error)
 
 // An attempt is what one start is about.
 type attempt struct {
-	spec  Spec
-	id    string   // of the process to be
-	ended []string // ids of earlier processes of the module that have ended
-	tail  *tail    // takes what the process prints
+	spec   Spec
+	id     string   // of the process to be
+	ended  []string // ids of earlier processes of the module that have ended
+	tail   *tail    // takes what the process prints
+	urgent bool     // the process before has crashed
 }
 
 // An outcome is how an attempt went: a process or an error.

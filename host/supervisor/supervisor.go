@@ -60,7 +60,7 @@ func New(o Options) *Supervisor {
 
 func newSupervisor(logger hclog.Logger, launch launcher, check checker, fork *forker) *Supervisor {
 	ctx, kill := context.WithCancel(context.Background())
-	s := &Supervisor{kill: kill, fork: fork, logger: logger, launch: launch, check: check, modules: map[string]*module{}}
+	s := &Supervisor{kill: kill, fork: fork, logger: logger, launch: newGate().before(launch), check: check, modules: map[string]*module{}}
 	s.checking, s.giveUp = context.WithCancel(ctx)
 	s.start = func(m *module) { s.running.Go(func() { m.run(ctx) }) }
 	return s
