@@ -125,15 +125,37 @@ func (c *Crowd) address(rnd *rand.Rand) string {
 	return c.Hosts[rnd.IntN(len(c.Hosts))] + "/mod/v2/lock/" + c.Lock
 }
 
+// Start is Run in the background. The function that it returns ends it before
+// its Time: no client begins a new round, and it waits until they are done.
+func (c *Crowd) Start(ctx context.Context) (end func()) {
+	over := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() { c.run(ctx, over) })
+	return func() {
+		close(over)
+		running.Wait()
+	}
+}
+
 // Run lets all clients contend and waits until they are done. What still waits
 // at the deadline of ctx is a problem; what its cancellation ends is none.
-func (c *Crowd) Run(ctx context.Context) {
+func (c *Crowd) Run(ctx context.Context) { c.run(ctx, nil) }
+
+func (c *Crowd) run(ctx context.Context, enough <-chan struct{}) {
+	goesOn := func() bool {
+		select {
+		case <-enough:
+			return false
+		default:
+			return c.History.Now() < c.Time && ctx.Err() == nil
+		}
+	}
 	over, end := context.WithCancel(ctx)
 	c.asides.Go(func() { c.observe(over) })
 	var clients sync.WaitGroup
 	for id := range c.Clients {
 		clients.Go(func() {
-			for n := 0; c.History.Now() < c.Time && ctx.Err() == nil; n++ {
+			for n := 0; goesOn(); n++ {
 				r := &round{c: c, id: id, rnd: rand.New(rand.NewPCG(c.Seed+uint64(n), uint64(id)))}
 				r.choose(n)
 				r.run(ctx)

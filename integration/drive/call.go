@@ -69,7 +69,8 @@ func (c *Call) Refused(status, code int) {
 	c.Answer().wantError(c.t, c.what, status, code)
 }
 
-func (c *Call) answered() bool {
+// Over reports whether there is an answer, or will be none.
+func (c *Call) Over() bool {
 	select {
 	case <-c.done:
 		return true
@@ -81,7 +82,7 @@ func (c *Call) answered() bool {
 // StillWaits checks that there is no answer so far.
 func (c *Call) StillWaits() {
 	c.t.Helper()
-	if c.answered() {
+	if c.Over() {
 		c.t.Errorf("%s = %v, %v, want it to wait", c.what, c.reply, c.err)
 	}
 }

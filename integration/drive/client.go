@@ -69,6 +69,14 @@ func (r Reply) wantError(t testing.TB, what string, status, code int) {
 
 // Send makes one request with parameters in the body, in the query for GET.
 func Send(ctx context.Context, c *http.Client, method, address string, parameters ...string) (Reply, error) {
+	req, err := newRequest(ctx, method, address, parameters...)
+	if err != nil {
+		return Reply{}, err
+	}
+	return do(c, req)
+}
+
+func newRequest(ctx context.Context, method, address string, parameters ...string) (*http.Request, error) {
 	form := make(url.Values)
 	for i := 0; i < len(parameters); i += 2 {
 		form.Add(parameters[i], parameters[i+1])
@@ -79,13 +87,10 @@ func Send(ctx context.Context, c *http.Client, method, address string, parameter
 		body.Reset("")
 	}
 	req, err := http.NewRequestWithContext(ctx, method, address, body)
-	if err != nil {
-		return Reply{}, err
-	}
-	if method != http.MethodGet {
+	if err == nil && method != http.MethodGet {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	return do(c, req)
+	return req, err
 }
 
 func do(c *http.Client, req *http.Request) (Reply, error) {

@@ -234,6 +234,7 @@ func (h *Host) ended() <-chan struct{} {
 type Module struct {
 	Name, State, Reason string
 	PID, Restarts       int
+	Since               time.Time // when State was entered
 }
 
 // Modules returns the host's listing.

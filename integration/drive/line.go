@@ -29,10 +29,10 @@ type Entry struct {
 // Line asks etcd itself for the line of a lock, the oldest entry first; none
 // for a lock that nobody uses. name is as for [LineKey]; "" stands for the
 // lines of all locks.
-func Line(etcd, name string) ([]Entry, error) { return lineOf(etcd, "lock", name) }
+func Line(etcd, name string) ([]Entry, error) { return LineOf(etcd, "lock", name) }
 
-// lineOf is Line for any module that has a queue.
-func lineOf(etcd, module, name string) ([]Entry, error) {
+// LineOf is [Line] for any module that has a queue.
+func LineOf(etcd, module, name string) ([]Entry, error) {
 	type node struct {
 		Key, Value, Expiration      string
 		CreatedIndex, ModifiedIndex uint64
@@ -74,7 +74,7 @@ func lineOf(etcd, module, name string) ([]Entry, error) {
 // Line returns the lock's line, from the etcd of the host that has made it.
 func (l *Lock) Line() []Entry {
 	l.t.Helper()
-	line, err := lineOf(l.etcd, l.module, l.name)
+	line, err := LineOf(l.etcd, l.module, l.name)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func (l *Lock) Line() []Entry {
 func (l *Lock) AwaitLine(n int) (line []Entry) {
 	l.t.Helper()
 	Eventually(l.t, func() (err error) {
-		if line, err = lineOf(l.etcd, l.module, l.name); err == nil && len(line) != n {
+		if line, err = LineOf(l.etcd, l.module, l.name); err == nil && len(line) != n {
 			err = fmt.Errorf("entries of %s = %+v, want %d", l.name, line, n)
 		}
 		return err

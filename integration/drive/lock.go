@@ -140,7 +140,7 @@ func (l *Lock) AwaitWaiting(n int, among ...*Call) {
 	l.t.Helper()
 	Eventually(l.t, func() error {
 		for _, c := range among {
-			if c.answered() {
+			if c.Over() {
 				c.StillWaits()
 				l.t.FailNow()
 			}

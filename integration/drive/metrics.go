@@ -62,12 +62,24 @@ func CPU(t testing.TB, pid int) time.Duration {
 // Resident is the memory of a process in RAM, in bytes.
 func Resident(t testing.TB, pid int) int64 {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	return memoryOf(t, pid, "status", "VmRSS:")
+}
+
+// Proportional is Resident, with what several processes share, as those of one
+// program do, counted in parts.
+func Proportional(t testing.TB, pid int) int64 {
+	t.Helper()
+	return memoryOf(t, pid, "smaps_rollup", "Pss:")
+}
+
+func memoryOf(t testing.TB, pid int, file, field string) int64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, field); ok {
 			kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
 			if err != nil {
 				t.Fatal(err)
@@ -75,6 +87,6 @@ func Resident(t testing.TB, pid int) int64 {
 			return kib << 10
 		}
 	}
-	t.Fatalf("process %d has no VmRSS", pid)
+	t.Fatalf("process %d has no %s", pid, field)
 	return 0
 }
