@@ -17,7 +17,7 @@ SEED ?=
 # The round to begin with, to repeat one.
 ROUND ?=
 
-.PHONY: build run test lint fuzz faults planted soak proto clean test-tools
+.PHONY: build run test lint bench fuzz faults planted soak proto clean test-tools
 
 build:
 	go build $(LDFLAGS) -o bin/modhost ./host/cmd/modhost
@@ -34,6 +34,14 @@ lint:
 	go vet ./...
 	go run $(STATICCHECK) ./...
 
+# Figures, as tables in bin/bench: what many modules take, and what the way
+# between host and plugin does.
+bench:
+	@mkdir -p bin/bench
+	MODHOST_BENCH=$(CURDIR)/bin/bench go test -count=1 -timeout 10m -run '^$$' -bench BenchmarkModules -benchtime 1x ./integration/life
+	go test -count=1 -run '^$$' -bench . ./sdk/wire > bin/bench/wire.txt || { cat bin/bench/wire.txt; exit 1; }
+	@for table in bin/bench/*.txt; do echo; echo "$$table:"; cat "$$table"; done
+
 fuzz:
 	go test -run '^$$' -fuzz FuzzLoad -fuzztime $(FUZZTIME) ./host/config
 	go test -run '^$$' -fuzz FuzzLock -fuzztime $(FUZZTIME) ./plugins/lock
@@ -41,9 +49,11 @@ fuzz:
 	go test -run '^$$' -fuzz FuzzHandler -fuzztime $(FUZZTIME) ./host/metrics
 
 # The tests of what holds while things break, with as many rounds and clients as
-# their documentation says, which takes half an hour.
+# their documentation says, which takes half an hour, and of the life of modules
+# under load, which takes some minutes more.
 faults: test-tools
 	MODHOST_TEST_LONG=1 go test -count=1 -timeout 90m -v -run 'TestDefects|TestMode|TestCrash|TestPause|TestOutage|TestElection' ./integration/faults
+	MODHOST_TEST_LONG=1 go test -count=1 -timeout 30m -v -run TestLife ./integration/life
 
 # Breaks the programs in one way after the other and sees the tests fail.
 planted: test-tools

@@ -2,6 +2,7 @@ package drive
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,11 +18,16 @@ type Belongings struct {
 	RunDirs   []string // of their sockets
 	Files     int      // that are open, all kinds
 	Sockets   int      // of these
+
+	// Goroutines are those of the host, as its metrics say, but for one for each
+	// connection of a client, which waits there for the next request.
+	Goroutines int
 }
 
 // String has the numbers only.
 func (b Belongings) String() string {
-	return fmt.Sprintf("%d processes, %d run directories, %d open files, %d of them sockets", len(b.Processes), len(b.RunDirs), b.Files, b.Sockets)
+	return fmt.Sprintf("%d processes, %d run directories, %d open files, %d of them sockets, %d goroutines",
+		len(b.Processes), len(b.RunDirs), b.Files, b.Sockets, b.Goroutines)
 }
 
 // Belongings looks at what the host has.
@@ -35,6 +41,7 @@ func (h *Host) Belongings() Belongings {
 		h.t.Fatal(err)
 	}
 	clients := h.clients()
+	b.Goroutines = h.goroutines() - len(clients)
 	for _, f := range files {
 		to, err := os.Readlink(filepath.Join(folder, f.Name()))
 		if err != nil || clients[to] {
@@ -46,6 +53,30 @@ func (h *Host) Belongings() Belongings {
 		}
 	}
 	return b
+}
+
+// goroutines is how many the host has; those of its modules have a label.
+func (h *Host) goroutines() int {
+	h.t.Helper()
+	resp, err := http.Get(h.URL + "/metrics")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	r, err := read(resp)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for line := range strings.Lines(r.Body) {
+		if text, ok := strings.CutPrefix(line, "go_goroutines "); ok {
+			n, err := strconv.Atoi(strings.TrimSpace(text))
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			return n
+		}
+	}
+	h.t.Fatalf("the host's metrics have no go_goroutines: %v", r)
+	return 0
 }
 
 // clients are the connections of clients, by the names that /proc has for them.
