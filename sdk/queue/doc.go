@@ -27,7 +27,8 @@
 //     little of the TTL left when the answer is due means renew, or give up.
 //  5. A session is dead when it was missed for a whole session TTL of
 //     uninterrupted contact with the store; entries that only dead sessions
-//     wait on are removed in exactly the state that was judged.
+//     wait on are removed in exactly the state that was judged. One that has
+//     handed its requests over leaves a word for a minute that it waits no more.
 //  6. After a crash the successor clears what its predecessor left waiting.
 //     Held entries are nobody's to clear: they live by their TTL. Only a create
 //     of one's own whose outcome stayed unknown, and for which nobody waits any
