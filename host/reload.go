@@ -93,7 +93,7 @@ func (c *control) tidy() error {
 }
 
 // takeOver is a reload up to where what it changes is ordered. The caller has
-// the turn. drain is how long that may take to settle, beside what starts.
+// the turn. drain is how long that may take to settle, beside one that starts.
 func (c *control) takeOver(ctx context.Context, dryRun bool) (report *admin.Report, drain time.Duration, err error) {
 	report = &admin.Report{DryRun: dryRun, Changes: []admin.Change{}}
 	next, diags := c.read()
@@ -131,7 +131,8 @@ func (c *control) takeOver(ctx context.Context, dryRun bool) (report *admin.Repo
 		c.plugins.Restart(s)
 	}
 	report.Applied = true
-	return report, max(now.DrainTimeout, next.DrainTimeout), nil
+	// Many start a few at a time.
+	return report, max(now.DrainTimeout, next.DrainTimeout) + time.Duration(len(plan))*time.Second, nil
 }
 
 // withLevel adds to changes that the log level goes back to what the files say,
