@@ -214,7 +214,7 @@ func TestReload_TriesAgain(t *testing.T) {
 	f.module(t, "other", "")
 	o := operate(t, f)
 	pid := o.pid(t, "mod")
-	f.module(t, "mod", fmt.Sprintf("  command = %q\n  args = [\"fail-beside\", %q]\n", program, filepath.Join(f.dir, "obstacle")))
+	f.module(t, "mod", fmt.Sprintf("  command = %q\n  args = [\"fail-beside\", %q]\n  mounts = [\"/mod/new\"]\n", program, filepath.Join(f.dir, "obstacle")))
 	if err := os.WriteFile(filepath.Join(f.dir, "obstacle"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -224,6 +224,9 @@ func TestReload_TriesAgain(t *testing.T) {
 			t.Errorf("Reload: %+v, want a failed replacement of %d", report, pid)
 		}
 	}
+	// The old one serves what it knows.
+	wantGet(t, o.url+"/mod/mod/1", 200, "GET 1")
+	wantGet(t, o.url+"/mod/new/1", 404, `module \"mod\" is not mounted at \"/mod/new\"`)
 	if err := os.Remove(filepath.Join(f.dir, "obstacle")); err != nil {
 		t.Fatal(err)
 	}
@@ -237,6 +240,8 @@ func TestReload_TriesAgain(t *testing.T) {
 	if len(report.Changes) != 1 || report.Changes[0].Failed() || report.Changes[0].PID == pid || report.Changes[0].State != supervisor.Ready {
 		t.Errorf("Reload: %+v, want a new process", report)
 	}
+	wantGet(t, o.url+"/mod/mod/1", 404, "nothing is mounted")
+	wantGet(t, o.url+"/mod/new/1", 200, "GET 1")
 	if got := o.reload(t, false); len(got.Changes) > 0 {
 		t.Errorf("one more reload changes %+v", got.Changes)
 	}

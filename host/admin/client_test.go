@@ -199,7 +199,8 @@ func TestClient_Logs(t *testing.T) {
 	}
 
 	// Lines are there at once, and the host sees the follower go.
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	got = nil
 	err := c.Logs(ctx, "hello", true, func(l supervisor.LogLine) error {
 		if keep(l); len(got) == 2 {
