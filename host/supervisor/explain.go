@@ -37,6 +37,8 @@ func checkExecutable(path string) error {
 		return lastingf("no executable %q in %q: %w; set plugin_dir or command", name, dir, err)
 	case info.IsDir():
 		return lastingf("%q is a directory, not an executable; set command to the program in it", path)
+	case !info.Mode().IsRegular(): // reading a pipe may never end
+		return lastingf("%q is a device or a pipe, not an executable; set command to a program", path)
 	case !runnable(info):
 		return lastingf("%q is not executable; run \"chmod +x %s\" or set command", path, path)
 	}

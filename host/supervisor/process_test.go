@@ -60,6 +60,10 @@ func TestSupervisor_StartProblemsSayWhatToDo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name   string
 		change func(*Spec)
@@ -67,6 +71,7 @@ func TestSupervisor_StartProblemsSayWhatToDo(t *testing.T) {
 	}{
 		{"missing", func(s *Spec) { s.Path = "./bin/modhost-mod" }, `module "mod": no executable "modhost-mod" in "bin"; run "make build" or set plugin_dir`},
 		{"directory", func(s *Spec) { s.Path = dir }, "is a directory"},
+		{"pipe", func(s *Spec) { s.Path, s.SHA256 = pipe, strings.Repeat("0", 64) }, "is a device or a pipe, not an executable; set command to a program"},
 		{"not executable", func(s *Spec) { s.Path = plain }, "chmod +x"},
 		{"no interpreter", func(s *Spec) { s.Path = script }, "interpreter"},
 		{"no program", func(s *Spec) { s.Path = text }, "build it for this machine"},
