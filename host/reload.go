@@ -181,6 +181,10 @@ func (c *control) plan(changes []config.Change, before, after []supervisor.Spec)
 		if !runs && old.Enabled {
 			tried = old
 		}
+		coming, comes := c.plugins.Starting(s.Name)
+		if comes {
+			tried = coming
+		}
 		if tried.Path == s.Path && tried.Program != s.Program {
 			ch.Settings = append(ch.Settings, "program")
 		}
@@ -189,6 +193,7 @@ func (c *control) plan(changes []config.Change, before, after []supervisor.Spec)
 			ch.Process = admin.Stop
 		case s.Enabled && !runs && !(known && s.Suits(old) && old.Enabled):
 			ch.Process = admin.Start
+		case comes && s.Suits(coming): // of an order before, which is not settled yet
 		case s.Enabled && runs && !s.Suits(running):
 			ch.Process = admin.Replace
 		}

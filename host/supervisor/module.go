@@ -233,6 +233,10 @@ func (m *module) publish(state State, reason string) {
 		orders:   m.taken,
 		changed:  make(chan struct{}),
 	}
+	if m.begun != nil {
+		starting := m.starting
+		v.starting = &starting
+	}
 	if state != old.state {
 		v.since = time.Now()
 	}

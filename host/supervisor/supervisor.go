@@ -157,6 +157,20 @@ func (s *Supervisor) Running(name string) (spec Spec, ok bool) {
 	return p.spec, true
 }
 
+// Starting returns what a process of the module is being started for at this
+// moment; ok is false if none is.
+func (s *Supervisor) Starting(name string) (spec Spec, ok bool) {
+	m := s.module(name)
+	if m == nil {
+		return Spec{}, false
+	}
+	starting := m.now.Load().starting
+	if starting == nil {
+		return Spec{}, false
+	}
+	return *starting, true
+}
+
 // Settle waits until the module has done what it was told, or has found that it
 // can't for now: nothing is being started, and nothing is left of what shall
 // rest. It returns the module's status, and ctx's error if that came first. ok is

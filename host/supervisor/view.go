@@ -18,7 +18,8 @@ type view struct {
 	spec     Spec
 	over     *farewell     // nil unless it is for good
 	process  *process      // takes requests; nil if none does
-	busy     bool          // a process is being started, or the last one is on its way out
+	starting *Spec         // what a process is being started for; nil if none is
+	busy     bool          // one is, or the last one is on its way out
 	orders   uint64        // that it takes account of
 	changed  chan struct{} // closed when there is a newer view
 }
