@@ -86,14 +86,19 @@ func (m *module) setLogLevel() {
 	}
 }
 
-// rest publishes how far the module has come to rest, if it shall.
+// rest publishes how far the module has come to rest, if it shall. Who waits
+// for an order of before is told why it is not carried out.
 func (m *module) rest() {
+	why := ""
+	if m.over != nil {
+		why = m.over.why
+	}
 	switch {
 	case !m.rests():
 	case m.leaving > 0:
-		m.publish(Draining, "")
+		m.publish(Draining, why)
 	default:
-		m.publish(Disabled, "")
+		m.publish(Disabled, why)
 	}
 }
 

@@ -413,6 +413,9 @@ func TestOrders_NothingIsWaitedForAfterTheEnd(t *testing.T) {
 		settled(t, s)
 		s.Restart(s.module("mod").now.Load().spec)
 		s.Drain()
+		if st := s.Modules()[0]; st.Reason != "the host is ending" {
+			t.Errorf("%+v", st)
+		}
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
