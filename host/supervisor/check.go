@@ -3,7 +3,6 @@ package supervisor
 import (
 	"context"
 	"errors"
-	"runtime"
 	"sync"
 
 	"github.com/etcd-modules/modhost/sdk/wire/wirepb"
@@ -38,15 +37,17 @@ func (s *Supervisor) Check(ctx context.Context, specs []Spec) []Finding {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.checking, cancel)()
-	// More at a time than there are processors only makes each slower, up to
-	// where it counts as hanging.
-	slots := make(chan struct{}, 2*runtime.GOMAXPROCS(0))
+	// Not the gate of the modules: nobody waits for one of these to serve.
+	g := newGate()
 	var wg sync.WaitGroup
 	for i, spec := range specs {
-		slots <- struct{}{}
 		wg.Go(func() {
-			defer func() { <-slots }()
-			diags, err := s.check(ctx, spec)
+			leave, err := g.enter(ctx)
+			var diags []*wirepb.Diagnostic
+			if err == nil {
+				defer leave()
+				diags, err = s.check(ctx, spec)
+			}
 			if err != nil && s.checking.Err() != nil {
 				err = errEnding
 			}

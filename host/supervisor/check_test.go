@@ -2,8 +2,10 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -32,6 +34,32 @@ func TestCheck_EndsWithTheSupervisor(t *testing.T) {
 		}
 		if f := s.Check(t.Context(), []Spec{{Name: "a"}, {Name: "b"}}); len(f) != 2 || f[1].Module != "b" || f[1].Err != errEnding {
 			t.Errorf("after Close: %+v", f)
+		}
+		synctest.Wait()
+	})
+}
+
+// Plugins that hang when they are asked keep the others, and all orders, waiting
+// for a moment only.
+func TestCheck_HangingPluginsAreLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSupervisor(hclog.NewNullLogger(), nil, func(ctx context.Context, _ Spec) ([]*wirepb.Diagnostic, error) {
+			time.Sleep(startTimeout)
+			return nil, errors.New("hangs")
+		}, newForker())
+		const n = 40
+		began := time.Now()
+		for _, f := range s.Check(t.Context(), make([]Spec, n)) {
+			if f.Err == nil || f.Err.Error() != "hangs" {
+				t.Errorf("%+v", f)
+			}
+		}
+		rounds := time.Duration((n+cap(newGate())-1)/cap(newGate()) - 1)
+		if took := time.Since(began); took > rounds*gateTime+startTimeout {
+			t.Errorf("took %s, want %s", took, rounds*gateTime+startTimeout)
+		}
+		if err := s.Close(t.Context()); err != nil {
+			t.Errorf("Close: %v", err)
 		}
 		synctest.Wait()
 	})

@@ -20,19 +20,28 @@ type gate chan struct{}
 // processors, since each waits now and then, but not many more.
 func newGate() gate { return make(gate, 2*runtime.GOMAXPROCS(0)) }
 
+// enter waits for a turn, which leave ends; it ends by itself after gateTime.
+func (g gate) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case g <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	once := sync.OnceFunc(func() { <-g })
+	t := time.AfterFunc(gateTime, once)
+	return func() { t.Stop(); once() }, nil
+}
+
 // before puts the gate before launch, and has the time of a start begin behind
 // it. A start after a crash does not wait: requests do.
 func (g gate) before(launch launcher) launcher {
 	return func(ctx context.Context, a attempt) (*process, error) {
 		if !a.urgent {
-			select {
-			case g <- struct{}{}:
-			case <-ctx.Done():
-				return nil, context.Cause(ctx)
+			leave, err := g.enter(ctx)
+			if err != nil {
+				return nil, err
 			}
-			leave := sync.OnceFunc(func() { <-g })
 			defer leave()
-			defer time.AfterFunc(gateTime, leave).Stop()
 		}
 		ctx, cancel := context.WithTimeout(ctx, startTimeout)
 		defer cancel()
