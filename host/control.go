@@ -128,15 +128,14 @@ func overlap(a, b string) bool {
 	return strings.HasPrefix(a+"/", b+"/") || strings.HasPrefix(b+"/", a+"/")
 }
 
-// settle waits until the modules have done what they were told, as far as they
-// can for now, in bounded time.
-func (c *control) settle(drain time.Duration, names ...string) {
+// settle waits until the module has done what it was told, as far as it can for
+// now, in bounded time. It is false if that was not enough.
+func (c *control) settle(drain time.Duration, name string) bool {
 	// Who has ordered it may leave, and it is carried out all the same.
 	ctx, cancel := context.WithTimeout(context.Background(), settleTime+drain)
 	defer cancel()
-	for _, name := range names {
-		c.plugins.Settle(ctx, name) //nolint:errcheck // the listing says how far it got
-	}
+	_, _, err := c.plugins.Settle(ctx, name)
+	return err == nil
 }
 
 // Modules returns the listing.

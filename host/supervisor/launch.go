@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"time"
 
 	"github.com/etcd-modules/modhost/sdk/wire"
@@ -253,6 +255,9 @@ func (l *pluginLauncher) explain(ctx context.Context, prog *program, err error) 
 	switch {
 	case errors.As(err, new(lasting)):
 		return err
+	case errors.Is(prog.startErr, fs.ErrPermission) && prog.cmd.Path != prog.name:
+		return lastingf("the verified copy of %q may not be executed in %q: %w; set TMPDIR to a folder of a file system without noexec",
+			prog.name, filepath.Dir(prog.cmd.Path), prog.startErr)
 	case prog.startErr != nil:
 		return explainFork(prog.name, prog.startErr)
 	case !prog.hasStarted():

@@ -30,6 +30,7 @@ func (m *module) adopt(ctx context.Context) {
 	}
 	switch v := m.now.Load(); {
 	case fresh:
+	case v.state == Failed && spec.Revives(before):
 	case before.Enabled && spec.Suits(before):
 		// Nothing was said that a process would be started for, also if none
 		// runs since it has failed, or another one since its successor has.

@@ -118,7 +118,6 @@ func TestOrders_FailureForGoodOutlastsWhatAProcessDoesNotSee(t *testing.T) {
 			func(s *Spec) { s.LogLevel = "debug" },
 			func(s *Spec) { s.Limits.Concurrency = 9 },
 			func(s *Spec) { s.DrainTimeout = time.Hour },
-			func(s *Spec) { s.RestartMax = 9 },
 		} {
 			again(s, change)
 			if st := settled(t, s); st.State != Failed || st.Reason != `module "mod": no executable` || m.starts() != 1 {
@@ -171,6 +170,20 @@ func TestOrders_CrashLoopIsCutOff(t *testing.T) {
 		}
 		begin(s, httptest.NewRequest("GET", "/", nil)).expect(t, 503, 0, "")
 
+		again(s, func(s *Spec) { s.RestartMax = 6 })
+		if st := settled(t, s); st.State != Ready {
+			t.Errorf("with another restart.max: %+v", st)
+		}
+		again(s, func(s *Spec) { s.RestartMax = 5 })
+		for range 6 {
+			m.last().kill()
+			settled(t, s)
+			time.Sleep(2 * healthyTime)
+		}
+		if st := settled(t, s); st.State != Failed {
+			t.Fatalf("%+v", st)
+		}
+
 		s.Restart(s.module("mod").now.Load().spec)
 		if st := settled(t, s); st.State != Ready {
 			t.Errorf("restarted by hand: %+v", st)
@@ -209,7 +222,9 @@ func TestOrders_FailedReplacementLeavesTheOldOneServing(t *testing.T) {
 
 // What a process does not see is no reason to start one that has failed before.
 func TestOrders_WhatTheHostLooksAtStartsNothing(t *testing.T) {
-	change := func(s *Spec) { s.LogLevel, s.Limits.Concurrency, s.RestartMax = "trace", s.Limits.Concurrency+1, 9 }
+	change := func(s *Spec) {
+		s.LogLevel, s.Limits.Concurrency, s.DrainTimeout = "trace", s.Limits.Concurrency+1, time.Minute
+	}
 	t.Run("failed for good", func(t *testing.T) {
 		m := &memory{serve: hello, startErr: lastingf("no executable")}
 		inBubble(t, m, nil, func(t *testing.T, s *Supervisor) {

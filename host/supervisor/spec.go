@@ -74,6 +74,12 @@ func (s Spec) Suits(o Spec) bool {
 	return s.equal(o)
 }
 
+// Revives reports whether a module that has crashed too often for o has another
+// chance with s.
+func (s Spec) Revives(o Spec) bool {
+	return s.RestartMax != o.RestartMax || s.RestartWindow != o.RestartWindow
+}
+
 // Fingerprint returns what tells the file at path from another that is put in
 // its place: an executable that was built anew has another one. It reads no
 // content.

@@ -130,7 +130,7 @@ func (c *HostClient) send(ctx context.Context, method, path string) (*http.Respo
 		return res, nil
 	}
 	defer res.Body.Close() //nolint:errcheck // only read
-	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	body, err := io.ReadAll(io.LimitReader(res.Body, 16<<20))
 	if err != nil {
 		return nil, err
 	}

@@ -277,7 +277,7 @@ func orderCommand(s streams, o order) *cobra.Command {
 			err = printOutcome(s.out, m)
 		}
 		if err == nil && m.Enabled && (m.State != supervisor.Ready || m.Reason != "") {
-			return errors.New(m.Reason) // names the module
+			return errors.New(cmp.Or(m.Reason, fmt.Sprintf("module %q is still %s; run \"modhost module show %s\" later", m.Name, m.State, m.Name)))
 		}
 		return err
 	}
