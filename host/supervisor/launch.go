@@ -266,7 +266,7 @@ func (l *pluginLauncher) explain(ctx context.Context, prog *program, err error) 
 		return explainHandshake(prog, startTimeout, err)
 	case !prog.endedByUs():
 		return fmt.Errorf("%q ended while it was being set up: %s%s", prog.name, prog.exitState(), said(prog.output))
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%q was not ready within %s: %w%s; look what it waits for", prog.name, startTimeout, err, said(prog.output))
 	}
 	return err

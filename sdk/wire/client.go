@@ -78,11 +78,21 @@ func (c *Client) Close(ctx context.Context) error {
 	return nil
 }
 
+// sooner is how much earlier than ours the plugin's timer may be.
+const sooner = 250 * time.Millisecond
+
 // gone turns an error of the transport into ErrGone, or into ctx's own if that
 // is why it failed.
 func gone(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	// gRPC tells the other side how long it has, which may end the call a moment
+	// before our own timer does.
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < sooner {
+		if code := status.Code(err); code == codes.Canceled || code == codes.DeadlineExceeded {
+			return context.DeadlineExceeded
+		}
 	}
 	if errors.Is(err, io.EOF) {
 		return ErrGone
