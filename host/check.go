@@ -13,16 +13,17 @@ import (
 
 // Check has the plugin of each enabled module judge its part of the config, in
 // processes that are started for that alone, as no host need run. The diagnostics
-// are those that [config.Load] can't find: what a plugin says of its own block, at
-// its place in the user's file, and executables that can't be used.
+// are those that [config.Examine] can't find: what a plugin says of its own block,
+// at its place in the user's file, and executables that can't be used. Modules
+// that are not Sound are left out.
 func Check(ctx context.Context, cfg *config.Config, logger hclog.Logger, version string) (hcl.Diagnostics, error) {
 	list, err := specs(cfg)
 	if err != nil {
 		return nil, err
 	}
 	var ask []supervisor.Spec
-	for _, s := range list {
-		if s.Enabled {
+	for i, s := range list {
+		if s.Enabled && cfg.Modules[i].Sound {
 			ask = append(ask, s)
 		}
 	}

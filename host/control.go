@@ -26,7 +26,7 @@ const settleTime = 20 * time.Second
 // follows from the config and from what was ordered since it was read.
 type control struct {
 	logger    hclog.Logger
-	read      func() (*config.Config, hcl.Diagnostics) // the config anew; nil if it can't be
+	read      func() (*config.Config, hcl.Diagnostics) // the config anew, as config.Examine does
 	plugins   *supervisor.Supervisor
 	mount     func([]server.Mount) error
 	reloaded  func(applied bool) // counts reloads

@@ -66,7 +66,7 @@ func Version(v string) Option { return func(h *Host) { h.version = v } }
 // than 5 s, with one entry for each that is ready, in the order of the config.
 func OnReady(f func([]Ready)) Option { return func(h *Host) { h.onReady = f } }
 
-// Reload says how to read the config anew, as [config.Load] does; without it
+// Reload says how to read the config anew, as [config.Examine] does; without it
 // there is no reloading.
 func Reload(read func() (*config.Config, hcl.Diagnostics)) Option {
 	return func(h *Host) { h.read = read }

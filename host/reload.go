@@ -102,8 +102,13 @@ func (c *control) takeOver(ctx context.Context, dryRun bool) (report *admin.Repo
 	}
 	now, before := c.state()
 	changes, fixed := config.Diff(now, next)
-	diags = append(diags, fixed...)
 	after, err := c.specsOf(next)
+	switch {
+	case !diags.HasErrors():
+		diags = append(diags, fixed...)
+	case err != nil:
+		return report, 0, nil // more can't be found out
+	}
 	if err != nil {
 		return nil, 0, err
 	}
@@ -139,6 +144,9 @@ func (c *control) check(ctx context.Context, cfg *config.Config, list []supervis
 	starts := map[string]bool{}
 	for _, ch := range plan {
 		starts[ch.Module] = ch.Process == admin.Start || ch.Process == admin.Replace
+	}
+	for _, m := range cfg.Modules {
+		starts[m.Name] = starts[m.Name] && m.Sound
 	}
 	var ask []supervisor.Spec
 	for _, s := range list {

@@ -36,7 +36,7 @@ func operate(t *testing.T, f *folder) *operated {
 	t.Helper()
 	cfg := f.load(t)
 	r := run(t, cfg, func(h *Host) {
-		h.read = func() (*config.Config, hcl.Diagnostics) { return config.Load(f.dir) }
+		h.read = func() (*config.Config, hcl.Diagnostics) { return config.Examine(f.dir) }
 	})
 	r.awaitReady(t)
 	orders, err := admin.NewClient(cfg.Admin)

@@ -74,6 +74,7 @@ type Module struct {
 	Restart    Restart
 	Config     Block
 	Range      hcl.Range // of the head of the module block
+	Sound      bool      // nothing in its block was complained about
 }
 
 // Limits bound what one module may take from the host. Zero is no limit.

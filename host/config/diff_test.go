@@ -164,10 +164,10 @@ func TestDiff_KnowsEverySetting(t *testing.T) {
 	for _, c := range []struct {
 		of    reflect.Type
 		known int
-		apart int // Etcd, Admin, Modules and at; of a module Name and Range
+		apart int // Etcd, Admin, Modules and at; of a module Name, Range and Sound
 	}{
 		{reflect.TypeFor[Config](), len(hostSettings) + 3, 4}, // listen, data_dir, log_format
-		{reflect.TypeFor[Module](), len(moduleSettings), 2},
+		{reflect.TypeFor[Module](), len(moduleSettings), 3},
 	} {
 		if n := c.of.NumField(); n != c.known+c.apart {
 			t.Errorf("%v has %d fields, Diff knows %d: a new one must be compared", c.of, n, c.known+c.apart)

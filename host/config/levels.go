@@ -77,7 +77,7 @@ func (d *decoder) etcd(b *hclsyntax.Block) {
 
 // module decodes one module block.
 func (d *decoder) module(b *hclsyntax.Block) {
-	name := b.Labels[0]
+	name, before := b.Labels[0], len(d.diags)
 	// The rest is looked at all the same: its complaints stand by themselves.
 	d.fine("module", name, b.LabelRanges[0], moduleName)
 
@@ -118,5 +118,6 @@ func (d *decoder) module(b *hclsyntax.Block) {
 	l.decode(d, b.Body)
 	m.SHA256 = strings.ToLower(m.SHA256)
 	d.mountsOf(&m, b)
+	m.Sound = len(d.diags) == before
 	d.cfg.Modules = append(d.cfg.Modules, m)
 }

@@ -23,6 +23,18 @@ const maxFile = 1 << 20
 // they were one. The Config is nil if the diagnostics hold an error. They are
 // sorted by file and position; those about a path as a whole have no Subject.
 func Load(path string) (*Config, hcl.Diagnostics) {
+	cfg, diags := Examine(path)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	return cfg, diags
+}
+
+// Examine is Load for who wants to know all that is wrong: beside errors the
+// Config is what could be made of the rest, for the plugins of those modules that
+// are Sound to look at. It must not be run. It is nil if a file can't be read or
+// parsed.
+func Examine(path string) (*Config, hcl.Diagnostics) {
 	names, err := files(path)
 	if err != nil {
 		return nil, hcl.Diagnostics{{
@@ -35,7 +47,7 @@ func Load(path string) (*Config, hcl.Diagnostics) {
 	d.files(names)
 	d.check()
 	Sort(d.diags)
-	if d.diags.HasErrors() {
+	if d.broken {
 		return nil, d.diags
 	}
 	return d.cfg, d.diags
@@ -64,6 +76,7 @@ func (d *decoder) files(names []string) {
 				Summary:  fmt.Sprintf("config %q", name),
 				Detail:   err.Error(),
 			})
+			d.broken = true
 			continue
 		}
 		d.parse(name, src)

@@ -100,6 +100,7 @@ func TestLoad_SampleIsTheDefaults(t *testing.T) {
 	want.Etcd.Embedded = defaultEmbedded()
 	lock := defaultModule("lock")
 	lock.Mounts = []string{"/mod/lock", "/mod/v2/lock"}
+	lock.Sound = true
 	lock.Range, lock.Config = sample.Modules[0].Range, sample.Modules[0].Config
 	want.Modules = []Module{lock}
 	want.Admin.Listen = "unix:data/admin.sock"

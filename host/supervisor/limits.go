@@ -15,15 +15,15 @@ import (
 func (l Limits) within(r *http.Request, inflight int64) (*http.Request, func(), *wire.Error) {
 	end := func() {}
 	if l.Concurrency > 0 && inflight > int64(l.Concurrency) {
-		return nil, nil, wire.NewError(wire.CodeBusy, fmt.Sprintf("more than %d requests at a time", l.Concurrency))
+		return nil, nil, wire.NewError(wire.CodeBusy, fmt.Sprintf("more than %d requests at a time, which limits.concurrency of the module allows; try again", l.Concurrency))
 	}
 	if l.HeaderBytes > 0 && headerSize(r) > l.HeaderBytes {
-		e := wire.NewError(wire.CodeTooLarge, fmt.Sprintf("the request line and the headers have more than %d bytes", l.HeaderBytes))
+		e := wire.NewError(wire.CodeTooLarge, fmt.Sprintf("the request line and the headers have more than %d bytes, which limits.header_bytes of the module allows", l.HeaderBytes))
 		e.Status = http.StatusRequestHeaderFieldsTooLarge
 		return nil, nil, e
 	}
 	if l.RequestTimeout > 0 {
-		late := wire.NewError(wire.CodeTimedOut, fmt.Sprintf("no answer within %s", l.RequestTimeout))
+		late := wire.NewError(wire.CodeTimedOut, fmt.Sprintf("no answer within %s, which limits.request_timeout of the module allows", l.RequestTimeout))
 		ctx, cancel := context.WithTimeoutCause(r.Context(), l.RequestTimeout, late)
 		r, end = r.WithContext(ctx), cancel
 	}
@@ -50,7 +50,7 @@ func headerSize(r *http.Request) int64 {
 }
 
 func tooLarge(most int64) *wire.Error {
-	return wire.NewError(wire.CodeTooLarge, fmt.Sprintf("body of more than %d bytes", most))
+	return wire.NewError(wire.CodeTooLarge, fmt.Sprintf("body of more than %d bytes, which limits.body_bytes of the module allows", most))
 }
 
 // bounded is a body of unknown length that may have most bytes.

@@ -87,15 +87,17 @@ func checkCommand(s streams) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		cfg, diags := config.Load(path)
+		cfg, diags := config.Examine(path)
 		if cfg != nil {
 			found, err := host.Check(cmd.Context(), cfg, hclog.NewNullLogger(), version())
-			if err != nil {
+			if err != nil && !diags.HasErrors() {
 				return err
 			}
-			if diags = append(diags, found...); diags.HasErrors() {
-				cfg = nil
-			}
+			diags = append(diags, found...)
+			config.Sort(diags)
+		}
+		if diags.HasErrors() {
+			cfg = nil
 		}
 		if format.json {
 			return checkJSON(s, path, cfg, diags)

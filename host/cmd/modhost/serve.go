@@ -40,7 +40,7 @@ func serveCommand(s streams) *cobra.Command {
 			defer signal.Stop(hangups)
 			h, err := host.New(cfg, newLogger(cfg, s.err), host.Version(version()),
 				host.OnReady(func(ready []host.Ready) { printReady(s.out, ready) }),
-				host.Reload(func() (*config.Config, hcl.Diagnostics) { return config.Load(path) }),
+				host.Reload(func() (*config.Config, hcl.Diagnostics) { return config.Examine(path) }),
 				host.ReloadOn(hangups))
 			if err != nil {
 				return err
