@@ -26,8 +26,10 @@ build:
 run: build
 	bin/modhost serve --config configs/modhost.hcl
 
+# Tests that run beside others mostly wait for processes, so that more of them
+# than there are processors are done sooner.
 test: test-tools
-	go test -race -shuffle=on -timeout 20m ./...
+	go test -race -shuffle=on -parallel 4 -timeout 20m ./...
 
 lint:
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not formatted, run gofmt -w on:"; echo "$$files"; exit 1; fi
