@@ -63,7 +63,7 @@ func Version(v string) Option { return func(h *Host) { h.version = v } }
 
 // OnReady is called by Run once, when every enabled module has become ready
 // or has failed for good, or when some are ready and the rest takes longer
-// than 5 s, with one entry for each that is ready, in the order of the config.
+// than 10 s, with one entry for each that is ready, in the order of the config.
 func OnReady(f func([]Ready)) Option { return func(h *Host) { h.onReady = f } }
 
 // Reload says how to read the config anew, as [config.Examine] does; without it

@@ -22,7 +22,7 @@ const (
 
 	// readyPatience is how long one module that is slow to start, or hangs,
 	// keeps the addresses of the others from being printed.
-	readyPatience = 5 * time.Second
+	readyPatience = 10 * time.Second
 )
 
 // awaitReady calls onReady when no enabled module is on its way up any more,
