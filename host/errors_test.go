@@ -160,7 +160,7 @@ func (r *running) listed(t *testing.T) map[string]supervisor.Status {
 	return m
 }
 
-// until waits for what must come.
+// until waits for what must come: it looks again and again, up to a deadline.
 func until(t *testing.T, what string, cond func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(limit); !cond(); time.Sleep(5 * time.Millisecond) {

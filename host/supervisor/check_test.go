@@ -44,7 +44,7 @@ func TestCheck_EndsWithTheSupervisor(t *testing.T) {
 func TestCheck_HangingPluginsAreLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSupervisor(hclog.NewNullLogger(), nil, func(ctx context.Context, _ Spec) ([]*wirepb.Diagnostic, error) {
-			time.Sleep(startTimeout)
+			time.Sleep(startTimeout) // on the clock of the bubble, which takes no time
 			return nil, errors.New("hangs")
 		}, newForker())
 		const n = 40

@@ -31,6 +31,8 @@ func crowded(t *testing.T, n int, takes time.Duration, story func(t *testing.T, 
 
 // The last of many modules is ready when all have taken their time, and none had
 // less of it for the others.
+//
+// These stories sleep on the clock of their bubble, which takes no time.
 func TestGate_ManyModulesStartOneAfterTheOther(t *testing.T) {
 	crowded(t, 50, time.Second, func(t *testing.T, m *memory, s *Supervisor) {
 		for n := 0; n < 50; n += 2 {
