@@ -73,5 +73,9 @@ func StoreError(err error) *Error {
 // host: a nil Exchange knows nothing and can't be resumed.
 type Exchange = wire.Exchange
 
+// Access is what the host knows of who sends a request; see
+// [Exchange.ReadOnly], [Exchange.User] and [Exchange.SignedIn].
+type Access = wire.Access
+
 // RequestOf returns the exchange that r belongs to, nil outside a host.
 func RequestOf(r *http.Request) *Exchange { return wire.FromContext(r.Context()) }

@@ -56,6 +56,7 @@ type Module struct {
 	ended   []string      // ids of the processes that were replaced or killed
 	changed chan struct{} // closed when current changes
 	ids     uint64
+	access  sdk.Access
 }
 
 // New starts a module with that config, which is used as it is: decoding is
@@ -123,10 +124,12 @@ func (m *Module) serve(w http.ResponseWriter, r *http.Request) {
 	m.mu.Lock()
 	m.ids++
 	id := fmt.Sprintf("request-%d", m.ids)
+	access := m.access
 	m.mu.Unlock()
 	w.Header().Set("X-Request-Id", id)
 	q := wire.NewRequest(w, r, id, "/mod/test", time.Now())
 	defer q.Close()
+	q.SetAccess(access)
 	var last *process
 	for {
 		if last = m.next(r.Context(), last); last == nil {
@@ -197,6 +200,15 @@ func (m *Module) Replace() {
 	old := m.swap(m.start(m.dead()))
 	old.drain(m.t, sdk.DrainReplace)
 	old.close(m.t)
+}
+
+// SetAccess says what the module is told of who sends a request, for requests
+// that come from now on: read-only, or who has signed in. What a host refuses by
+// itself, it does not refuse here.
+func (m *Module) SetAccess(a sdk.Access) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.access = a
 }
 
 // SetHook sets what goes wrong with the calls of the module's processes, the

@@ -74,6 +74,20 @@ func TestModule(t *testing.T) {
 	}
 }
 
+func TestModule_AccessIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := sdktest.New(t, config{}, func(config, *sdk.Env) (http.Handler, error) {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				why, yes := sdk.RequestOf(r).ReadOnly()
+				fmt.Fprint(w, why, " ", yes, " ", sdk.RequestOf(r).User())
+			}), nil
+		})
+		m.Do("GET", "/").Expect(t, 200, " false ")
+		m.SetAccess(sdk.Access{ReadOnly: "no token", User: "ada"})
+		m.Do("GET", "/").Expect(t, 200, "no token true ada")
+	})
+}
+
 // A module is tested over HTTP, with the memory store behind it.
 func ExampleNew() {
 	_ = func(t *testing.T) {

@@ -14,7 +14,16 @@ type Exchange struct {
 	mount    string
 	attempt  int
 	received time.Time
+	access   Access
 	answer   *response
+}
+
+// Access is what the host knows of who sends a request. The zero value is that
+// of a client which need not say who it is and may do everything.
+type Access struct {
+	ReadOnly string // why nothing may be changed, for people; empty: everything may
+	User     string // the name given with the token, or in the client's certificate; may be empty
+	SignedIn bool   // by the host's sign-in page
 }
 
 type contextKey struct{}
@@ -59,6 +68,32 @@ func (x *Exchange) Received() time.Time {
 	}
 	return x.received
 }
+
+// ReadOnly says whether the request may look but not change anything, and why,
+// for people: "what: why; remedy". The host refuses other methods than GET, HEAD
+// and OPTIONS of such a request by itself; a module should not show what can't be
+// done, and must not change anything on GET.
+func (x *Exchange) ReadOnly() (why string, yes bool) {
+	if x == nil {
+		return "", false
+	}
+	return x.access.ReadOnly, x.access.ReadOnly != ""
+}
+
+// User is who sends the request: the common name of the client's certificate, or
+// the name that was given together with the token. Anybody who has the token may
+// give any name, so it is for people to read and decides nothing. Mostly empty.
+func (x *Exchange) User() string {
+	if x == nil {
+		return ""
+	}
+	return x.access.User
+}
+
+// SignedIn reports whether the client is a browser that has signed in at the
+// host's page. A form POST to the module's mount with the field
+// modhost_sign_out ends that; the host answers it.
+func (x *Exchange) SignedIn() bool { return x != nil && x.access.SignedIn }
 
 // errNoHost is the answer of a nil Exchange.
 var errNoHost = errors.New("request came from no host")

@@ -102,6 +102,7 @@ type host struct {
 	listener  *pipes.Listener
 	client    *http.Client
 	prepare   func(w http.ResponseWriter, r *http.Request) // may be nil
+	access    wire.Access
 
 	mu      sync.Mutex
 	results []error // of each Client.Serve
@@ -143,6 +144,7 @@ func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	q := wire.NewRequest(w, r, "id-1", "/mod/x", time.Now())
 	defer q.Close()
+	q.SetAccess(h.access)
 	var err error
 	for _, p := range h.processes {
 		err = p.client.Serve(q)

@@ -21,6 +21,7 @@ type Request struct {
 	id       string
 	mount    string
 	received time.Time
+	access   *wirepb.Access // nil: the zero Access
 
 	attempt   uint32 // of the next Serve
 	resumable bool
@@ -41,6 +42,16 @@ func NewRequest(w http.ResponseWriter, r *http.Request, requestID, mount string,
 		w: w, control: control, r: r,
 		id: requestID, mount: mount, received: received,
 		upload: newUpload(r, control),
+	}
+}
+
+// SetAccess says what the plugin is told of who sends the request. Call it before
+// Serve.
+func (q *Request) SetAccess(a Access) {
+	q.access = nil
+	if a != (Access{}) {
+		// A name comes from the client, and text on the wire is UTF-8.
+		q.access = &wirepb.Access{ReadOnly: a.ReadOnly, User: strings.ToValidUTF8(a.User, "\uFFFD"), SignedIn: a.SignedIn}
 	}
 }
 
@@ -119,6 +130,7 @@ func (q *Request) head() *wirepb.RequestHead {
 		WaitedNanos:   int64(time.Since(q.received)),
 		Attempt:       q.attempt,
 		Trailer:       trailerNames(q.r.Trailer),
+		Access:        q.access,
 	}
 	q.attempt++
 	return head

@@ -188,6 +188,9 @@ func TestExchange_TooLate(t *testing.T) {
 		h := newHost(t, func(w http.ResponseWriter, r *http.Request) {
 			x := wire.FromContext(r.Context())
 			w.WriteHeader(200)
+			if why, yes := x.ReadOnly(); why != "" || yes || x.User() != "" || x.SignedIn() {
+				t.Error("nil Exchange knows who asks, or that nothing may be changed")
+			}
 			if x.Resumable() == nil || x.Handover() == nil {
 				t.Error("Resumable or Handover succeeded after WriteHeader")
 			}

@@ -112,6 +112,11 @@ func (s *Server) open(stream wirepb.Module_ServeServer) (*Exchange, *http.Reques
 		mount:    head.GetMount(),
 		attempt:  int(head.GetAttempt()),
 		received: time.Now().Add(-time.Duration(head.GetWaitedNanos())),
+		access: Access{
+			ReadOnly: head.GetAccess().GetReadOnly(),
+			User:     head.GetAccess().GetUser(),
+			SignedIn: head.GetAccess().GetSignedIn(),
+		},
 	}
 	ctx := context.WithValue(stream.Context(), contextKey{}, x)
 	in := newInbound(ctx, stream, out.send)

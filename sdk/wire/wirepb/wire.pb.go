@@ -120,7 +120,7 @@ func (x Drain_Reason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Drain_Reason.Descriptor instead.
 func (Drain_Reason) EnumDescriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{21, 0}
+	return file_wire_proto_rawDescGZIP(), []int{22, 0}
 }
 
 type InfoRequest struct {
@@ -913,6 +913,7 @@ type RequestHead struct {
 	WaitedNanos   int64                  `protobuf:"varint,11,opt,name=waited_nanos,json=waitedNanos,proto3" json:"waited_nanos,omitempty"` // since the host had received the head
 	Attempt       uint32                 `protobuf:"varint,12,opt,name=attempt,proto3" json:"attempt,omitempty"`                            // 0 at first, then counted up for each resumption
 	Trailer       []string               `protobuf:"bytes,13,rep,name=trailer,proto3" json:"trailer,omitempty"`                             // announced names
+	Access        *Access                `protobuf:"bytes,14,opt,name=access,proto3" json:"access,omitempty"`                               // absent: nobody has signed in, and everything is allowed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1038,6 +1039,79 @@ func (x *RequestHead) GetTrailer() []string {
 	return nil
 }
 
+func (x *RequestHead) GetAccess() *Access {
+	if x != nil {
+		return x.Access
+	}
+	return nil
+}
+
+// Access is what the host knows of who sends a request.
+type Access struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why the request may look but not change anything, for people; empty: it
+	// may change what it wants. The host itself lets nothing but GET, HEAD and
+	// OPTIONS through then; the plugin should not offer what it can't do.
+	ReadOnly string `protobuf:"bytes,1,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
+	// The name that the client gave with the token, or that of its certificate.
+	// It may be empty, and with a token it is a name that anybody may choose.
+	User          string `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	SignedIn      bool   `protobuf:"varint,3,opt,name=signed_in,json=signedIn,proto3" json:"signed_in,omitempty"` // by the host's sign-in page: can sign out
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Access) Reset() {
+	*x = Access{}
+	mi := &file_wire_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Access) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Access) ProtoMessage() {}
+
+func (x *Access) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Access.ProtoReflect.Descriptor instead.
+func (*Access) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Access) GetReadOnly() string {
+	if x != nil {
+		return x.ReadOnly
+	}
+	return ""
+}
+
+func (x *Access) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Access) GetSignedIn() bool {
+	if x != nil {
+		return x.SignedIn
+	}
+	return false
+}
+
 type ServeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Frame:
@@ -1056,7 +1130,7 @@ type ServeResponse struct {
 
 func (x *ServeResponse) Reset() {
 	*x = ServeResponse{}
-	mi := &file_wire_proto_msgTypes[11]
+	mi := &file_wire_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1068,7 +1142,7 @@ func (x *ServeResponse) String() string {
 func (*ServeResponse) ProtoMessage() {}
 
 func (x *ServeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[11]
+	mi := &file_wire_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1081,7 +1155,7 @@ func (x *ServeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServeResponse.ProtoReflect.Descriptor instead.
 func (*ServeResponse) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{11}
+	return file_wire_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ServeResponse) GetFrame() isServeResponse_Frame {
@@ -1210,7 +1284,7 @@ type ResponseHead struct {
 
 func (x *ResponseHead) Reset() {
 	*x = ResponseHead{}
-	mi := &file_wire_proto_msgTypes[12]
+	mi := &file_wire_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1222,7 +1296,7 @@ func (x *ResponseHead) String() string {
 func (*ResponseHead) ProtoMessage() {}
 
 func (x *ResponseHead) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[12]
+	mi := &file_wire_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1235,7 +1309,7 @@ func (x *ResponseHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResponseHead.ProtoReflect.Descriptor instead.
 func (*ResponseHead) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{12}
+	return file_wire_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ResponseHead) GetStatus() int32 {
@@ -1265,7 +1339,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_wire_proto_msgTypes[13]
+	mi := &file_wire_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1277,7 +1351,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[13]
+	mi := &file_wire_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1290,7 +1364,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{13}
+	return file_wire_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *End) GetTrailer() []*Header {
@@ -1318,7 +1392,7 @@ type Flush struct {
 
 func (x *Flush) Reset() {
 	*x = Flush{}
-	mi := &file_wire_proto_msgTypes[14]
+	mi := &file_wire_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1330,7 +1404,7 @@ func (x *Flush) String() string {
 func (*Flush) ProtoMessage() {}
 
 func (x *Flush) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[14]
+	mi := &file_wire_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1343,7 +1417,7 @@ func (x *Flush) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flush.ProtoReflect.Descriptor instead.
 func (*Flush) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{14}
+	return file_wire_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Flush) GetSeq() uint64 {
@@ -1363,7 +1437,7 @@ type FlushResult struct {
 
 func (x *FlushResult) Reset() {
 	*x = FlushResult{}
-	mi := &file_wire_proto_msgTypes[15]
+	mi := &file_wire_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1449,7 @@ func (x *FlushResult) String() string {
 func (*FlushResult) ProtoMessage() {}
 
 func (x *FlushResult) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[15]
+	mi := &file_wire_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1462,7 @@ func (x *FlushResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlushResult.ProtoReflect.Descriptor instead.
 func (*FlushResult) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{15}
+	return file_wire_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *FlushResult) GetSeq() uint64 {
@@ -1416,7 +1490,7 @@ type Window struct {
 
 func (x *Window) Reset() {
 	*x = Window{}
-	mi := &file_wire_proto_msgTypes[16]
+	mi := &file_wire_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1428,7 +1502,7 @@ func (x *Window) String() string {
 func (*Window) ProtoMessage() {}
 
 func (x *Window) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[16]
+	mi := &file_wire_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1441,7 +1515,7 @@ func (x *Window) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Window.ProtoReflect.Descriptor instead.
 func (*Window) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{16}
+	return file_wire_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Window) GetBytes() int64 {
@@ -1461,7 +1535,7 @@ type Resumable struct {
 
 func (x *Resumable) Reset() {
 	*x = Resumable{}
-	mi := &file_wire_proto_msgTypes[17]
+	mi := &file_wire_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1473,7 +1547,7 @@ func (x *Resumable) String() string {
 func (*Resumable) ProtoMessage() {}
 
 func (x *Resumable) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[17]
+	mi := &file_wire_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1486,7 +1560,7 @@ func (x *Resumable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resumable.ProtoReflect.Descriptor instead.
 func (*Resumable) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{17}
+	return file_wire_proto_rawDescGZIP(), []int{18}
 }
 
 // Handover, instead of a head: this process is draining for its successor,
@@ -1499,7 +1573,7 @@ type Handover struct {
 
 func (x *Handover) Reset() {
 	*x = Handover{}
-	mi := &file_wire_proto_msgTypes[18]
+	mi := &file_wire_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1511,7 +1585,7 @@ func (x *Handover) String() string {
 func (*Handover) ProtoMessage() {}
 
 func (x *Handover) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[18]
+	mi := &file_wire_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1524,7 +1598,7 @@ func (x *Handover) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handover.ProtoReflect.Descriptor instead.
 func (*Handover) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{18}
+	return file_wire_proto_rawDescGZIP(), []int{19}
 }
 
 type LifelineRequest struct {
@@ -1541,7 +1615,7 @@ type LifelineRequest struct {
 
 func (x *LifelineRequest) Reset() {
 	*x = LifelineRequest{}
-	mi := &file_wire_proto_msgTypes[19]
+	mi := &file_wire_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1553,7 +1627,7 @@ func (x *LifelineRequest) String() string {
 func (*LifelineRequest) ProtoMessage() {}
 
 func (x *LifelineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[19]
+	mi := &file_wire_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1566,7 +1640,7 @@ func (x *LifelineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LifelineRequest.ProtoReflect.Descriptor instead.
 func (*LifelineRequest) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{19}
+	return file_wire_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LifelineRequest) GetEvent() isLifelineRequest_Event {
@@ -1636,7 +1710,7 @@ type LogLevel struct {
 
 func (x *LogLevel) Reset() {
 	*x = LogLevel{}
-	mi := &file_wire_proto_msgTypes[20]
+	mi := &file_wire_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1648,7 +1722,7 @@ func (x *LogLevel) String() string {
 func (*LogLevel) ProtoMessage() {}
 
 func (x *LogLevel) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[20]
+	mi := &file_wire_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1661,7 +1735,7 @@ func (x *LogLevel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLevel.ProtoReflect.Descriptor instead.
 func (*LogLevel) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{20}
+	return file_wire_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LogLevel) GetLevel() string {
@@ -1682,7 +1756,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_wire_proto_msgTypes[21]
+	mi := &file_wire_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1694,7 +1768,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[21]
+	mi := &file_wire_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1707,7 +1781,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{21}
+	return file_wire_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Drain) GetReason() Drain_Reason {
@@ -1740,7 +1814,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_wire_proto_msgTypes[22]
+	mi := &file_wire_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1752,7 +1826,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[22]
+	mi := &file_wire_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1765,7 +1839,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{22}
+	return file_wire_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Ping) GetSeq() uint64 {
@@ -1784,7 +1858,7 @@ type LifelineResponse struct {
 
 func (x *LifelineResponse) Reset() {
 	*x = LifelineResponse{}
-	mi := &file_wire_proto_msgTypes[23]
+	mi := &file_wire_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1796,7 +1870,7 @@ func (x *LifelineResponse) String() string {
 func (*LifelineResponse) ProtoMessage() {}
 
 func (x *LifelineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[23]
+	mi := &file_wire_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1809,7 +1883,7 @@ func (x *LifelineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LifelineResponse.ProtoReflect.Descriptor instead.
 func (*LifelineResponse) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{23}
+	return file_wire_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *LifelineResponse) GetPong() *Ping {
@@ -1827,7 +1901,7 @@ type MetricsRequest struct {
 
 func (x *MetricsRequest) Reset() {
 	*x = MetricsRequest{}
-	mi := &file_wire_proto_msgTypes[24]
+	mi := &file_wire_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +1913,7 @@ func (x *MetricsRequest) String() string {
 func (*MetricsRequest) ProtoMessage() {}
 
 func (x *MetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[24]
+	mi := &file_wire_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +1926,7 @@ func (x *MetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricsRequest.ProtoReflect.Descriptor instead.
 func (*MetricsRequest) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{24}
+	return file_wire_proto_rawDescGZIP(), []int{25}
 }
 
 // MetricsResponse holds the Prometheus text format, version 0.0.4. The host
@@ -1866,7 +1940,7 @@ type MetricsResponse struct {
 
 func (x *MetricsResponse) Reset() {
 	*x = MetricsResponse{}
-	mi := &file_wire_proto_msgTypes[25]
+	mi := &file_wire_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1878,7 +1952,7 @@ func (x *MetricsResponse) String() string {
 func (*MetricsResponse) ProtoMessage() {}
 
 func (x *MetricsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[25]
+	mi := &file_wire_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1891,7 +1965,7 @@ func (x *MetricsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricsResponse.ProtoReflect.Descriptor instead.
 func (*MetricsResponse) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{25}
+	return file_wire_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *MetricsResponse) GetText() []byte {
@@ -1909,7 +1983,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_wire_proto_msgTypes[26]
+	mi := &file_wire_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1921,7 +1995,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[26]
+	mi := &file_wire_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1934,7 +2008,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{26}
+	return file_wire_proto_rawDescGZIP(), []int{27}
 }
 
 type CloseResponse struct {
@@ -1945,7 +2019,7 @@ type CloseResponse struct {
 
 func (x *CloseResponse) Reset() {
 	*x = CloseResponse{}
-	mi := &file_wire_proto_msgTypes[27]
+	mi := &file_wire_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1957,7 +2031,7 @@ func (x *CloseResponse) String() string {
 func (*CloseResponse) ProtoMessage() {}
 
 func (x *CloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[27]
+	mi := &file_wire_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1970,7 +2044,7 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{27}
+	return file_wire_proto_rawDescGZIP(), []int{28}
 }
 
 var File_wire_proto protoreflect.FileDescriptor
@@ -2051,7 +2125,7 @@ const file_wire_proto_rawDesc = "" +
 	"\x04data\x18\x02 \x01(\fH\x00R\x04data\x12#\n" +
 	"\x03end\x18\x03 \x01(\v2\x0f.modhost.v1.EndH\x00R\x03end\x123\n" +
 	"\aflushed\x18\x04 \x01(\v2\x17.modhost.v1.FlushResultH\x00R\aflushedB\a\n" +
-	"\x05frame\"\xf3\x02\n" +
+	"\x05frame\"\x9f\x03\n" +
 	"\vRequestHead\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x10\n" +
 	"\x03uri\x18\x02 \x01(\fR\x03uri\x12\x14\n" +
@@ -2068,7 +2142,12 @@ const file_wire_proto_rawDesc = "" +
 	" \x01(\bR\x03tls\x12!\n" +
 	"\fwaited_nanos\x18\v \x01(\x03R\vwaitedNanos\x12\x18\n" +
 	"\aattempt\x18\f \x01(\rR\aattempt\x12\x18\n" +
-	"\atrailer\x18\r \x03(\tR\atrailer\"\xc7\x02\n" +
+	"\atrailer\x18\r \x03(\tR\atrailer\x12*\n" +
+	"\x06access\x18\x0e \x01(\v2\x12.modhost.v1.AccessR\x06access\"V\n" +
+	"\x06Access\x12\x1b\n" +
+	"\tread_only\x18\x01 \x01(\tR\breadOnly\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\x12\x1b\n" +
+	"\tsigned_in\x18\x03 \x01(\bR\bsignedIn\"\xc7\x02\n" +
 	"\rServeResponse\x12.\n" +
 	"\x04head\x18\x01 \x01(\v2\x18.modhost.v1.ResponseHeadH\x00R\x04head\x12\x14\n" +
 	"\x04data\x18\x02 \x01(\fH\x00R\x04data\x12#\n" +
@@ -2139,7 +2218,7 @@ func file_wire_proto_rawDescGZIP() []byte {
 }
 
 var file_wire_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_wire_proto_goTypes = []any{
 	(Diagnostic_Severity)(0),  // 0: modhost.v1.Diagnostic.Severity
 	(Drain_Reason)(0),         // 1: modhost.v1.Drain.Reason
@@ -2154,66 +2233,68 @@ var file_wire_proto_goTypes = []any{
 	(*Header)(nil),            // 10: modhost.v1.Header
 	(*ServeRequest)(nil),      // 11: modhost.v1.ServeRequest
 	(*RequestHead)(nil),       // 12: modhost.v1.RequestHead
-	(*ServeResponse)(nil),     // 13: modhost.v1.ServeResponse
-	(*ResponseHead)(nil),      // 14: modhost.v1.ResponseHead
-	(*End)(nil),               // 15: modhost.v1.End
-	(*Flush)(nil),             // 16: modhost.v1.Flush
-	(*FlushResult)(nil),       // 17: modhost.v1.FlushResult
-	(*Window)(nil),            // 18: modhost.v1.Window
-	(*Resumable)(nil),         // 19: modhost.v1.Resumable
-	(*Handover)(nil),          // 20: modhost.v1.Handover
-	(*LifelineRequest)(nil),   // 21: modhost.v1.LifelineRequest
-	(*LogLevel)(nil),          // 22: modhost.v1.LogLevel
-	(*Drain)(nil),             // 23: modhost.v1.Drain
-	(*Ping)(nil),              // 24: modhost.v1.Ping
-	(*LifelineResponse)(nil),  // 25: modhost.v1.LifelineResponse
-	(*MetricsRequest)(nil),    // 26: modhost.v1.MetricsRequest
-	(*MetricsResponse)(nil),   // 27: modhost.v1.MetricsResponse
-	(*CloseRequest)(nil),      // 28: modhost.v1.CloseRequest
-	(*CloseResponse)(nil),     // 29: modhost.v1.CloseResponse
-	nil,                       // 30: modhost.v1.ConfigBlock.EnvEntry
+	(*Access)(nil),            // 13: modhost.v1.Access
+	(*ServeResponse)(nil),     // 14: modhost.v1.ServeResponse
+	(*ResponseHead)(nil),      // 15: modhost.v1.ResponseHead
+	(*End)(nil),               // 16: modhost.v1.End
+	(*Flush)(nil),             // 17: modhost.v1.Flush
+	(*FlushResult)(nil),       // 18: modhost.v1.FlushResult
+	(*Window)(nil),            // 19: modhost.v1.Window
+	(*Resumable)(nil),         // 20: modhost.v1.Resumable
+	(*Handover)(nil),          // 21: modhost.v1.Handover
+	(*LifelineRequest)(nil),   // 22: modhost.v1.LifelineRequest
+	(*LogLevel)(nil),          // 23: modhost.v1.LogLevel
+	(*Drain)(nil),             // 24: modhost.v1.Drain
+	(*Ping)(nil),              // 25: modhost.v1.Ping
+	(*LifelineResponse)(nil),  // 26: modhost.v1.LifelineResponse
+	(*MetricsRequest)(nil),    // 27: modhost.v1.MetricsRequest
+	(*MetricsResponse)(nil),   // 28: modhost.v1.MetricsResponse
+	(*CloseRequest)(nil),      // 29: modhost.v1.CloseRequest
+	(*CloseResponse)(nil),     // 30: modhost.v1.CloseResponse
+	nil,                       // 31: modhost.v1.ConfigBlock.EnvEntry
 }
 var file_wire_proto_depIdxs = []int32{
 	5,  // 0: modhost.v1.ConfigureRequest.config:type_name -> modhost.v1.ConfigBlock
 	6,  // 1: modhost.v1.ConfigureRequest.store:type_name -> modhost.v1.StoreConfig
 	7,  // 2: modhost.v1.ConfigureRequest.ended:type_name -> modhost.v1.EndedProcess
-	30, // 3: modhost.v1.ConfigBlock.env:type_name -> modhost.v1.ConfigBlock.EnvEntry
+	31, // 3: modhost.v1.ConfigBlock.env:type_name -> modhost.v1.ConfigBlock.EnvEntry
 	0,  // 4: modhost.v1.Diagnostic.severity:type_name -> modhost.v1.Diagnostic.Severity
 	8,  // 5: modhost.v1.ConfigureResponse.diagnostics:type_name -> modhost.v1.Diagnostic
 	12, // 6: modhost.v1.ServeRequest.head:type_name -> modhost.v1.RequestHead
-	15, // 7: modhost.v1.ServeRequest.end:type_name -> modhost.v1.End
-	17, // 8: modhost.v1.ServeRequest.flushed:type_name -> modhost.v1.FlushResult
+	16, // 7: modhost.v1.ServeRequest.end:type_name -> modhost.v1.End
+	18, // 8: modhost.v1.ServeRequest.flushed:type_name -> modhost.v1.FlushResult
 	10, // 9: modhost.v1.RequestHead.header:type_name -> modhost.v1.Header
-	14, // 10: modhost.v1.ServeResponse.head:type_name -> modhost.v1.ResponseHead
-	15, // 11: modhost.v1.ServeResponse.end:type_name -> modhost.v1.End
-	16, // 12: modhost.v1.ServeResponse.flush:type_name -> modhost.v1.Flush
-	19, // 13: modhost.v1.ServeResponse.resumable:type_name -> modhost.v1.Resumable
-	20, // 14: modhost.v1.ServeResponse.handover:type_name -> modhost.v1.Handover
-	18, // 15: modhost.v1.ServeResponse.window:type_name -> modhost.v1.Window
-	10, // 16: modhost.v1.ResponseHead.header:type_name -> modhost.v1.Header
-	10, // 17: modhost.v1.End.trailer:type_name -> modhost.v1.Header
-	23, // 18: modhost.v1.LifelineRequest.drain:type_name -> modhost.v1.Drain
-	24, // 19: modhost.v1.LifelineRequest.ping:type_name -> modhost.v1.Ping
-	22, // 20: modhost.v1.LifelineRequest.log_level:type_name -> modhost.v1.LogLevel
-	1,  // 21: modhost.v1.Drain.reason:type_name -> modhost.v1.Drain.Reason
-	24, // 22: modhost.v1.LifelineResponse.pong:type_name -> modhost.v1.Ping
-	2,  // 23: modhost.v1.Module.Info:input_type -> modhost.v1.InfoRequest
-	4,  // 24: modhost.v1.Module.Configure:input_type -> modhost.v1.ConfigureRequest
-	11, // 25: modhost.v1.Module.Serve:input_type -> modhost.v1.ServeRequest
-	21, // 26: modhost.v1.Module.Lifeline:input_type -> modhost.v1.LifelineRequest
-	26, // 27: modhost.v1.Module.Metrics:input_type -> modhost.v1.MetricsRequest
-	28, // 28: modhost.v1.Module.Close:input_type -> modhost.v1.CloseRequest
-	3,  // 29: modhost.v1.Module.Info:output_type -> modhost.v1.InfoResponse
-	9,  // 30: modhost.v1.Module.Configure:output_type -> modhost.v1.ConfigureResponse
-	13, // 31: modhost.v1.Module.Serve:output_type -> modhost.v1.ServeResponse
-	25, // 32: modhost.v1.Module.Lifeline:output_type -> modhost.v1.LifelineResponse
-	27, // 33: modhost.v1.Module.Metrics:output_type -> modhost.v1.MetricsResponse
-	29, // 34: modhost.v1.Module.Close:output_type -> modhost.v1.CloseResponse
-	29, // [29:35] is the sub-list for method output_type
-	23, // [23:29] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	13, // 10: modhost.v1.RequestHead.access:type_name -> modhost.v1.Access
+	15, // 11: modhost.v1.ServeResponse.head:type_name -> modhost.v1.ResponseHead
+	16, // 12: modhost.v1.ServeResponse.end:type_name -> modhost.v1.End
+	17, // 13: modhost.v1.ServeResponse.flush:type_name -> modhost.v1.Flush
+	20, // 14: modhost.v1.ServeResponse.resumable:type_name -> modhost.v1.Resumable
+	21, // 15: modhost.v1.ServeResponse.handover:type_name -> modhost.v1.Handover
+	19, // 16: modhost.v1.ServeResponse.window:type_name -> modhost.v1.Window
+	10, // 17: modhost.v1.ResponseHead.header:type_name -> modhost.v1.Header
+	10, // 18: modhost.v1.End.trailer:type_name -> modhost.v1.Header
+	24, // 19: modhost.v1.LifelineRequest.drain:type_name -> modhost.v1.Drain
+	25, // 20: modhost.v1.LifelineRequest.ping:type_name -> modhost.v1.Ping
+	23, // 21: modhost.v1.LifelineRequest.log_level:type_name -> modhost.v1.LogLevel
+	1,  // 22: modhost.v1.Drain.reason:type_name -> modhost.v1.Drain.Reason
+	25, // 23: modhost.v1.LifelineResponse.pong:type_name -> modhost.v1.Ping
+	2,  // 24: modhost.v1.Module.Info:input_type -> modhost.v1.InfoRequest
+	4,  // 25: modhost.v1.Module.Configure:input_type -> modhost.v1.ConfigureRequest
+	11, // 26: modhost.v1.Module.Serve:input_type -> modhost.v1.ServeRequest
+	22, // 27: modhost.v1.Module.Lifeline:input_type -> modhost.v1.LifelineRequest
+	27, // 28: modhost.v1.Module.Metrics:input_type -> modhost.v1.MetricsRequest
+	29, // 29: modhost.v1.Module.Close:input_type -> modhost.v1.CloseRequest
+	3,  // 30: modhost.v1.Module.Info:output_type -> modhost.v1.InfoResponse
+	9,  // 31: modhost.v1.Module.Configure:output_type -> modhost.v1.ConfigureResponse
+	14, // 32: modhost.v1.Module.Serve:output_type -> modhost.v1.ServeResponse
+	26, // 33: modhost.v1.Module.Lifeline:output_type -> modhost.v1.LifelineResponse
+	28, // 34: modhost.v1.Module.Metrics:output_type -> modhost.v1.MetricsResponse
+	30, // 35: modhost.v1.Module.Close:output_type -> modhost.v1.CloseResponse
+	30, // [30:36] is the sub-list for method output_type
+	24, // [24:30] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_wire_proto_init() }
@@ -2227,7 +2308,7 @@ func file_wire_proto_init() {
 		(*ServeRequest_End)(nil),
 		(*ServeRequest_Flushed)(nil),
 	}
-	file_wire_proto_msgTypes[11].OneofWrappers = []any{
+	file_wire_proto_msgTypes[12].OneofWrappers = []any{
 		(*ServeResponse_Head)(nil),
 		(*ServeResponse_Data)(nil),
 		(*ServeResponse_End)(nil),
@@ -2236,7 +2317,7 @@ func file_wire_proto_init() {
 		(*ServeResponse_Handover)(nil),
 		(*ServeResponse_Window)(nil),
 	}
-	file_wire_proto_msgTypes[19].OneofWrappers = []any{
+	file_wire_proto_msgTypes[20].OneofWrappers = []any{
 		(*LifelineRequest_Drain)(nil),
 		(*LifelineRequest_Ping)(nil),
 		(*LifelineRequest_LogLevel)(nil),
@@ -2247,7 +2328,7 @@ func file_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_proto_rawDesc), len(file_wire_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
