@@ -43,8 +43,14 @@ var importRules = []importRule{
 	}, {
 		why:    "plugins import only sdk of ours",
 		from:   []string{"plugins/"},
+		except: []string{"plugins/dashboard/"},
 		forbid: []string{ours + "/"},
 		allow:  []string{ours + "/sdk/"},
+	}, {
+		why:    "the dashboard imports only sdk of ours, and packages of its own",
+		from:   []string{"plugins/dashboard/"},
+		forbid: []string{ours + "/"},
+		allow:  []string{ours + "/sdk/", ours + "/plugins/dashboard/"},
 	}, {
 		why:    "only the store's drivers and host/etcd import etcd",
 		from:   []string{"sdk/", "host/", "plugins/"},

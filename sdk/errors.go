@@ -44,6 +44,8 @@ const (
 	CodeInternal         = wire.CodeInternal
 	CodeTimedOut         = wire.CodeTimedOut
 	CodeBusy             = wire.CodeBusy
+	CodeReadOnly         = wire.CodeReadOnly
+	CodeChanged          = wire.CodeChanged
 )
 
 // NewError makes the answer for code with its fixed message and status. Cause

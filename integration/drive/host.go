@@ -57,6 +57,19 @@ module "leader" {
 }
 `
 
+// Dashboard is what a config has for the dashboard, with settings in its config
+// block.
+func Dashboard(settings string) string {
+	return fmt.Sprintf(`
+module "dashboard" {
+  privileges = ["keys", "cluster", "modules"]
+  config {
+    %s
+  }
+}
+`, settings)
+}
+
 // At gives a config an address to listen on, for a host that is to be found
 // there again after a restart.
 func At(config, address string) string {

@@ -42,6 +42,8 @@ const (
 	CodeUnauthorized     Code = 717 // 401: no or a wrong token, on the admin listener
 	CodeConfigRefused    Code = 718 // 422: the config has errors, nothing was changed
 	CodeNoSuchModule     Code = 719 // 404: no module of that name in the config
+	CodeReadOnly         Code = 720 // 403: only reading is allowed
+	CodeChanged          Code = 725 // 409: what the request is about was changed by somebody else
 )
 
 // messages holds the fixed text of each code; those below 700 are etcd's.
@@ -103,6 +105,10 @@ func (c Code) message() string {
 		return "Config refused"
 	case CodeNoSuchModule:
 		return "No such module"
+	case CodeReadOnly:
+		return "Read-only"
+	case CodeChanged:
+		return "Changed meanwhile"
 	}
 	return "Error"
 }
@@ -133,6 +139,10 @@ func (c Code) status() int {
 		return http.StatusUnauthorized
 	case CodeConfigRefused:
 		return http.StatusUnprocessableEntity
+	case CodeReadOnly:
+		return http.StatusForbidden
+	case CodeChanged:
+		return http.StatusConflict
 	}
 	return http.StatusInternalServerError
 }

@@ -1,0 +1,2 @@
+// Package browser tests the dashboard in a real Chromium, against real hosts.
+package browser

@@ -1,0 +1,54 @@
+package browser
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/etcd-modules/modhost/integration/browser/tab"
+	"github.com/etcd-modules/modhost/integration/drive"
+)
+
+// One browser and one build of the programs serve all tests.
+var (
+	programs drive.Programs
+	chromium *tab.Browser
+)
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "modhost-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a folder of the system's own for such
+	if programs, err = (drive.Build{Race: drive.Race}).Make(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	var stop func()
+	if chromium, stop, err = tab.Start(); err != nil {
+		// Not skipped: a run that says ok must have looked.
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer stop()
+	return m.Run()
+}
+
+// start runs a host with the dashboard, whose config block has these settings.
+func start(t *testing.T, settings string) *drive.Host {
+	t.Helper()
+	return programs.Start(t, drive.Embedded+drive.Elections+drive.Dashboard(settings))
+}
+
+// open opens a page of the dashboard: "" or "locks" or "keys?at=/a".
+func open(t *testing.T, h *drive.Host, page string) *tab.Tab {
+	t.Helper()
+	tb := chromium.Open(t)
+	tb.Go(h.URL + "/mod/dashboard/" + page)
+	tb.WaitSee("[role=status]|live")
+	return tb
+}

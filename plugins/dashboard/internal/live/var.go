@@ -1,0 +1,74 @@
+package live
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// A Var holds a value that is replaced as a whole, and tells when it was. The
+// zero Var holds the zero value. Safe for concurrent use.
+type Var[T any] struct {
+	mu      sync.Mutex
+	value   T
+	changed chan struct{} // made when first asked for, closed by the next Set
+}
+
+// Get returns the value and a channel that is closed when it is replaced. What
+// it holds must not be changed.
+func (v *Var[T]) Get() (T, <-chan struct{}) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.changed == nil {
+		v.changed = make(chan struct{})
+	}
+	return v.value, v.changed
+}
+
+// Set replaces the value.
+func (v *Var[T]) Set(value T) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.value = value
+	if v.changed != nil {
+		close(v.changed)
+		v.changed = nil
+	}
+}
+
+// Follow returns a Source of a topic that is always sent as a whole: what show
+// makes of v, at once and after each change, but not more often than every
+// pause. What show returns is not changed any more; nil is not sent.
+func Follow[T any](v *Var[T], pause time.Duration, show func(T) any) Source {
+	return func(ctx context.Context, send func(any) error) error {
+		for {
+			value, changed := v.Get()
+			if data := show(value); data != nil {
+				if err := send(data); err != nil {
+					return err
+				}
+			}
+			if err := Wait(ctx, changed, pause); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// Wait returns when changed is closed, and pause has passed since the call at
+// least. It returns ctx's error.
+func Wait(ctx context.Context, changed <-chan struct{}, pause time.Duration) error {
+	earliest := time.NewTimer(pause)
+	defer earliest.Stop()
+	select {
+	case <-changed:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-earliest.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

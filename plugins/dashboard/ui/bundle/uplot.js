@@ -1,0 +1,2 @@
+// uPlot is published as a readable module and as a small script; this is the small module.
+export { default } from "uplot";

@@ -1,0 +1,21 @@
+// The pages: navigation, addresses, keyboard shortcuts and the tests' matrix are made of this list. The component is loaded when a page is
+// first opened. modules: the privilege or module that a page needs; see shell.js.
+
+/**
+ * @typedef {object} Page
+ * @property {string} id         also its name in T.pages
+ * @property {string} path       below the mount, "" is the first page
+ * @property {string} key        opens it after "g"
+ * @property {string} [needs]    privilege without which it shows why it can't
+ * @property {() => Promise<{default: Function}>} load
+ */
+
+/** @type {Page[]} */
+export const pages = [
+  { id: "overview", path: "", key: "o", load: () => import("./pages/overview.js") },
+  { id: "keys", path: "keys", key: "k", needs: "keys", load: () => import("./pages/keys.js") },
+  { id: "locks", path: "locks", key: "l", needs: "keys", load: () => import("./pages/locks.js") },
+  { id: "leaders", path: "leaders", key: "e", needs: "keys", load: () => import("./pages/leaders.js") },
+  { id: "members", path: "members", key: "m", needs: "cluster", load: () => import("./pages/members.js") },
+  { id: "modules", path: "modules", key: "d", needs: "modules", load: () => import("./pages/modules.js") },
+];

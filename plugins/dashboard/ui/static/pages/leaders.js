@@ -1,0 +1,7 @@
+// The page leaders.
+import { html } from "../html.js";
+import { T } from "../text.js";
+
+export default function Page() {
+  return html`<h1>${T.pages.leaders}</h1>`;
+}

@@ -1,0 +1,162 @@
+// The frame around every page: top bar, navigation, banners, shortcuts.
+import { signal } from "@preact/signals";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { APIError } from "./api.js";
+import { html } from "./html.js";
+import { connection, hello, here, known, now, stale, store, tick, useTopic } from "./live.js";
+import { base, href, page } from "./route.js";
+import { pages } from "./pages.js";
+import { Dialog } from "./parts/dialog.js";
+import { T, span, time } from "./text.js";
+import { theme } from "./theme.js";
+
+/** What the page's title names beside the page itself; set by pages. */
+export const subject = signal("");
+
+const version = new URL(import.meta.url).pathname.slice(base.length).split("/")[1];
+
+export function Shell() {
+  const help = useRef(/** @type {any} */ (null));
+  useShortcuts(help);
+  return html`
+    <a class="skip" href="#content" onClick=${(e) => { e.preventDefault(); document.getElementById("content")?.focus(); }}>${T.skip}</a>
+    <${TopBar} help=${help} />
+    <div class="frame">
+      <${Navigation} />
+      <main id="content" tabindex="-1">
+        <${Banners} />
+        <${Content} />
+      </main>
+    </div>
+    <${Help} handle=${help} />`;
+}
+
+function TopBar({ help }) {
+  const h = hello.value;
+  return html`
+    <header class="top">
+      <a class="brand" href=${href("")}>${T.name}</a>
+      ${h?.readOnly ? html`<span class="pill warn" title=${h.readOnly}>${T.readOnly}<span class="sr">: ${h.readOnly}</span></span>` : null}
+      <span class="grow"></span>
+      <${Stream} />
+      <button type="button" class="quiet" aria-label=${T.shortcuts.open} title=${T.shortcuts.open} onClick=${() => help.current?.open()}>?</button>
+      <select class="quiet" aria-label=${T.theme.label} value=${theme.value} onChange=${(e) => { theme.value = e.currentTarget.value; }}>
+        ${["system", "light", "dark"].map((t) => html`<option value=${t}>${T.theme[t]}</option>`)}
+      </select>
+      ${h?.signedIn ? html`
+        <form method="post" action=${base}>
+          <input type="hidden" name="modhost_sign_out" value="1" />
+          <button class="quiet" title=${T.user(h.user)}>${T.signOut}</button>
+        </form>` : h?.user ? html`<span class="muted">${h.user}</span>` : null}
+    </header>`;
+}
+
+/** How alive the data is. Only its state is announced, not the age that grows. */
+function Stream() {
+  const state = connection.value;
+  const age = span(tick.value - known.value);
+  if (state === "live" && store.value.why) return html`<span class="pill bad" role="status"><span aria-hidden="true">▲ </span>${T.stream.stale(age)}</span>`;
+  if (state === "stale") return html`<span class="pill bad" role="status"><span aria-hidden="true">▲ </span>${T.stream.reconnecting(age)}</span>`;
+  return html`<span class=${state === "live" ? "pill ok" : "pill"} role="status"><span aria-hidden="true">${state === "live" ? "●" : "○"} </span>${T.stream[state]}</span>`;
+}
+
+function Navigation() {
+  const states = useTopic("nav").value.data ?? {};
+  return html`
+    <nav aria-label=${T.navigation}>
+      <ul>
+        ${pages.map((p) => html`
+          <li key=${p.id}>
+            <a href=${href(p.path)} aria-current=${p === page.value ? "page" : undefined}
+              class=${states[p.id] ? "off" : ""} title=${states[p.id] || undefined}>${T.pages[p.id]}${
+              states[p.id] ? html`<span class="sr"> (${states[p.id]})</span>` : null}</a>
+          </li>`)}
+      </ul>
+    </nav>`;
+}
+
+function Banners() {
+  const at = known.value ? time(known.value) : T.never;
+  return html`
+    <div class="banners" aria-live="polite">
+      ${hello.value && hello.value.version !== version ? html`
+        <p class="banner warn">${T.banner.old} <button type="button" onClick=${() => location.reload()}>${T.banner.reload}</button></p>` : null}
+      ${connection.value === "stale" ? html`<p class="banner bad">${T.banner.lost(at)}</p>`
+    : store.value.why ? html`<p class="banner bad">${T.banner.store(time(here(store.value.since)), store.value.why)}</p>` : null}
+    </div>`;
+}
+
+/** The page that is open. A failure of it leaves the frame alone. */
+function Content() {
+  const p = page.value;
+  const [loaded, setLoaded] = useState(/** @type {any} */ ({}));
+  useEffect(() => {
+    let over = false;
+    p.load().then((m) => { if (!over) setLoaded({ page: p, component: m.default }); },
+      (error) => { if (!over) { console.warn(error); setLoaded({ page: p, error }); } });
+    return () => { over = true; };
+  }, [p]);
+  useEffect(() => {
+    document.title = T.title(subject.value ? `${subject.value} · ${T.pages[p.id]}` : T.pages[p.id], T.name);
+  }, [p, subject.value]);
+  useEffect(() => () => { subject.value = ""; }, [p]);
+  const needs = p.needs && hello.value?.missing.includes(p.needs);
+  let inner;
+  if (needs) inner = html`<h1>${T.pages[p.id]}</h1><p class="empty">${T.missing(p.needs, hello.value.module)}</p>`;
+  else if (loaded.page !== p) inner = html`<p class="muted" aria-busy="true">${T.loading}</p>`;
+  else if (loaded.error) inner = html`<h1>${T.pages[p.id]}</h1><p class="banner bad">${T.pageFailed} <button type="button" onClick=${() => location.reload()}>${T.banner.reload}</button></p>`;
+  else inner = html`<${loaded.component} />`;
+  return html`<div class=${stale.value ? "page stale" : "page"} key=${p.id}>${inner}</div>`;
+}
+
+/** "/" searches, "g" and a letter opens a page, "?" tells so. Nothing of it happens while somebody writes. */
+function useShortcuts(help) {
+  useEffect(() => {
+    let leader = 0;
+    const on = (/** @type {KeyboardEvent} */ e) => {
+      if (e.ctrlKey || e.metaKey || e.altKey || e.defaultPrevented) return;
+      const at = /** @type {Element} */ (e.composedPath()[0]);
+      if (at instanceof Element && at.closest("input, textarea, select, [contenteditable], dialog")) return;
+      if (leader && Date.now() - leader < 1500) {
+        leader = 0;
+        const p = pages.find((q) => q.key === e.key);
+        if (p) {
+          e.preventDefault();
+          document.querySelector(`nav a[href="${CSS.escape(href(p.path))}"]`)?.click();
+        }
+        return;
+      }
+      leader = 0;
+      if (e.key === "g") leader = Date.now();
+      else if (e.key === "?") help.current?.open();
+      else if (e.key === "/") {
+        const field = document.querySelector("main [data-search]");
+        if (field instanceof HTMLInputElement) {
+          e.preventDefault();
+          field.focus();
+          field.select();
+        }
+      }
+    };
+    document.addEventListener("keydown", on);
+    return () => document.removeEventListener("keydown", on);
+  }, []);
+}
+
+function Help({ handle }) {
+  const rows = [
+    ["/", T.shortcuts.search],
+    ...pages.map((p) => [`g ${p.key}`, T.shortcuts.page(T.pages[p.id])]),
+    ["↑ ↓ ← → Home End", T.shortcuts.list],
+    ["e", T.shortcuts.edit],
+    ["Ctrl+S", T.shortcuts.save],
+    ["?", T.shortcuts.help],
+    ["Esc", T.shortcuts.close],
+  ];
+  return html`
+    <${Dialog} handle=${handle} title=${T.shortcuts.title}>
+      <dl class="keys">${rows.map(([key, text]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${text}</dd></div>`)}</dl>
+    <//>`;
+}
+
+export { APIError, now };

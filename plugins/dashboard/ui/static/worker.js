@@ -1,0 +1,86 @@
+// One stream for all tabs of a browser. Tabs say which topics they show; the stream has what all of them want. It is opened anew when a topic
+// is added, which sends all of each topic again; so a tab never has to be told what it has missed.
+
+const base = new URL("../../", import.meta.url);
+const silence = 2500; // ms without a pulse, which comes every second: the stream is dead
+/** @type {Map<MessagePort, Set<string>>} */
+const tabs = new Map();
+/** @type {EventSource | null} */
+let stream = null;
+let topics = new Set();
+let heard = 0;
+let failures = 0;
+let planned = 0;
+
+/** @param {unknown} message @param {string} [topic] */
+function tell(message, topic) {
+  for (const [port, wanted] of tabs) if (!topic || wanted.has(topic)) port.postMessage(message);
+}
+
+function wanted() {
+  const all = new Set();
+  for (const set of tabs.values()) for (const topic of set) all.add(topic);
+  return all;
+}
+
+/** Opens the stream after a moment, in which more wishes may come. */
+function plan(wait) {
+  clearTimeout(planned);
+  planned = setTimeout(open, wait);
+}
+
+function open() {
+  stream?.close();
+  stream = null;
+  if (tabs.size === 0) return;
+  topics = wanted();
+  const url = new URL("api/events", base);
+  for (const topic of [...topics].sort()) url.searchParams.append("topic", topic);
+  const mine = new EventSource(url);
+  stream = mine;
+  heard = Date.now();
+  mine.onmessage = (e) => {
+    if (mine !== stream) return;
+    heard = Date.now();
+    failures = 0;
+    const message = JSON.parse(e.data);
+    tell(message, message.topic === "hello" || message.topic === "pulse" ? undefined : message.topic);
+  };
+  mine.onerror = () => {
+    if (mine === stream) lost();
+  };
+}
+
+/** The stream has broken off: others are tried, soon at first. */
+function lost() {
+  stream?.close();
+  stream = null;
+  failures++;
+  tell({ topic: "lost", failures });
+  plan(Math.min(5000, 250 * 2 ** Math.min(failures, 5)));
+}
+
+setInterval(() => {
+  if (stream && Date.now() - heard > silence) lost();
+}, 500);
+
+/** @param {MessagePort} port */
+function join(port) {
+  tabs.set(port, new Set());
+  port.onmessage = (e) => {
+    if (e.data.bye) {
+      tabs.delete(port);
+      if (tabs.size === 0) open();
+      return;
+    }
+    const before = tabs.get(port) ?? new Set();
+    tabs.set(port, new Set(e.data.topics));
+    // Who wants a topic needs all of it first, also if others have it. What nobody wants any more goes with the next opening, unless it is much.
+    if (e.data.again || e.data.topics.some((topic) => !before.has(topic)) || topics.size > wanted().size + 20) plan(30);
+  };
+  port.start?.();
+  plan(30);
+}
+
+if ("onconnect" in globalThis) globalThis.onconnect = (e) => join(e.ports[0]);
+else globalThis.onmessage = (e) => join(e.data.port); // a worker of one tab, where there are no shared ones
