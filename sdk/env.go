@@ -53,6 +53,17 @@ type Env struct {
 	// The modules' own keys are hidden from lists. nil without the privilege keys.
 	Keys store.Store
 
+	// StoreOf returns the store of the module of that name of this host, confined
+	// to that module's prefix as Store is to the own: for [queue.NewView], say. Its
+	// content is that module's business: write only what its packages write. The
+	// same name gets the same store, which is closed with the others. An error
+	// means that the name is none, or that the store can't be opened; whether there
+	// is such a module is not looked at. Safe for concurrent use; nil without the
+	// privilege keys.
+	//
+	// [queue.NewView]: https://pkg.go.dev/github.com/etcd-modules/modhost/sdk/queue#NewView
+	StoreOf func(module string) (store.Store, error)
+
 	// Cluster tells the members of etcd's cluster; nil without the privilege
 	// cluster.
 	Cluster store.Cluster
@@ -60,6 +71,8 @@ type Env struct {
 	// Modules looks at and switches all modules of the host; nil without the
 	// privilege modules.
 	Modules *Modules
+
+	siblings *siblings // of StoreOf; nil without it
 
 	mu        sync.Mutex
 	draining  chan struct{} // made when first asked for

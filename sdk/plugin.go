@@ -23,7 +23,7 @@ type Options struct {
 	Logger hclog.Logger
 
 	// OpenStore makes Env.Store from what the host says; nil, if it says
-	// nothing. If the store has a method Close() error, it is called at the
+	// nothing; and, with another prefix, what Env.StoreOf returns. If the store has a method Close() error, it is called at the
 	// end. Required.
 	OpenStore func(c *wirepb.StoreConfig) (store.Store, error)
 
@@ -110,14 +110,14 @@ func (p *program[C]) start(cfg C, req *wirepb.ConfigureRequest) error {
 		env.drain(p.drained)
 	}
 	var h http.Handler
-	if err = env.grant(req, driver, p.options.OpenKeys); err == nil {
+	if err = env.grant(req, driver, p.options); err == nil {
 		h, err = p.call(cfg, env)
 	}
 	if err == nil && h == nil {
 		err = errors.New("its constructor returned no handler")
 	}
 	if err != nil {
-		return errors.Join(err, closeStore(env.Keys), closeStore(s))
+		return errors.Join(err, env.siblings.close(), closeStore(env.Keys), closeStore(s))
 	}
 	p.handler, p.env = h, env
 	return nil
@@ -183,7 +183,7 @@ func (p *program[C]) Close(ctx context.Context) error {
 	if c, ok := h.(interface{ Close(context.Context) error }); ok {
 		err = c.Close(ctx)
 	}
-	return errors.Join(err, closeStore(env.Keys), closeStore(env.Store))
+	return errors.Join(err, env.siblings.close(), closeStore(env.Keys), closeStore(env.Store))
 }
 
 func (p *program[C]) HostGone() { p.options.Exit() }

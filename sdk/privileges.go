@@ -14,7 +14,7 @@ import (
 // mistake what it was not meant to. It is no wall around a program that is out
 // to do harm, which runs as the host's user: don't run such.
 const (
-	PrivilegeKeys    = "keys"    // Env.Keys
+	PrivilegeKeys    = "keys"    // Env.Keys, Env.StoreOf
 	PrivilegeCluster = "cluster" // Env.Cluster
 	PrivilegeModules = "modules" // Env.Modules
 )
@@ -30,17 +30,19 @@ type LogLine = wire.LogLine
 type Modules = wire.HostClient
 
 // grant fills in what the config grants beyond the module's own store, which is
-// own.
-func (e *Env) grant(req *wirepb.ConfigureRequest, own store.Store, open func(*wirepb.StoreConfig) (store.Store, error)) (err error) {
+// own. It opens stores by o.
+func (e *Env) grant(req *wirepb.ConfigureRequest, own store.Store, o Options) (err error) {
 	for _, name := range e.Privileges {
 		switch name {
 		case PrivilegeKeys:
-			if req.GetStore().GetKeysPrefix() != "" && open != nil {
+			if req.GetStore().GetKeysPrefix() != "" && o.OpenKeys != nil {
 				var keys store.Store
-				if keys, err = open(req.GetStore()); err == nil {
+				if keys, err = o.OpenKeys(req.GetStore()); err == nil {
 					e.Keys = keys
 				}
 			}
+			e.siblings = &siblings{own: req.GetModule(), config: req.GetStore(), open: o.OpenStore}
+			e.StoreOf = e.siblings.of
 		case PrivilegeCluster:
 			e.Cluster, _ = own.(store.Cluster)
 		case PrivilegeModules:

@@ -94,7 +94,7 @@ func (q *Queue) Renew(ctx context.Context, name string, t Target, ttl time.Durat
 		// no better for it.
 		start := time.Now()
 		next := it.rec
-		next.TTL = int64(ttl / time.Second)
+		next.TTL, next.Renewed = int64(ttl/time.Second), true
 		e, err := q.store.Swap(ctx, it.entry, next.encode(), ttl)
 		if err == nil {
 			q.note(name, e)

@@ -152,6 +152,7 @@ func (p *place) enter(ctx context.Context, d demand, s sight) error {
 		}
 		next, life = p.rec.with(waiting, d.ttl, []string{p.l.q.session.id}), 0
 	}
+	next.Asked = time.Now().UnixMilli()
 	if p.lost != "" { // it may still come, when this one is gone again
 		p.giveUpLost("")
 	}
@@ -229,6 +230,7 @@ func (p *place) confirm(ctx context.Context, ttl time.Duration, asked bool) erro
 func (p *place) extend(ctx context.Context, ttl time.Duration, ours bool) error {
 	next, joined := p.cur, p.joined
 	next.TTL = int64(ttl / time.Second)
+	next.Renewed = next.Renewed || !ours
 	err := p.swap(ctx, next, ttl)
 	if !ours {
 		p.mine, p.sent, p.joined = 0, nil, joined

@@ -23,7 +23,8 @@ type Logger interface {
 
 // Options say who the queue works for.
 type Options struct {
-	// Store is the module's own. The queue uses everything below "q" and "s".
+	// Store is the module's own. The queue uses everything below "q", "s"
+	// and "f".
 	Store store.Store
 
 	// Session names this process among all that use the same store. It must

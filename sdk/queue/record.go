@@ -16,6 +16,7 @@ import (
 const (
 	linesDir    = "q" // q/<encoded name>/<entry id>
 	sessionsDir = "s" // s/<session id>
+	forcedDir   = "f" // f/<index>-<nonce>
 )
 
 type state string
@@ -35,6 +36,8 @@ type record struct {
 	TTL       int64    `json:"ttl"`                 // seconds, from the grant on
 	Sessions  []string `json:"sessions,omitempty"`  // who waits on it; on a held entry who waited
 	Since     int64    `json:"since,omitempty"`     // of the grant, Unix milliseconds by the writer's clock; information only
+	Asked     int64    `json:"asked,omitempty"`     // of the creation, likewise
+	Renewed   bool     `json:"renewed,omitempty"`   // since the grant; information only
 }
 
 // encode gives the record a nonce of its own and returns it as content.
@@ -54,12 +57,15 @@ func (r record) content() string {
 	return string(b)
 }
 
-// since is Since, or the zero time.
-func (r record) since() time.Time {
-	if r.Since == 0 {
+// since is Since, or the zero time; asked likewise.
+func (r record) since() time.Time { return unixMilli(r.Since) }
+func (r record) asked() time.Time { return unixMilli(r.Asked) }
+
+func unixMilli(ms int64) time.Time {
+	if ms == 0 {
 		return time.Time{}
 	}
-	return time.UnixMilli(r.Since)
+	return time.UnixMilli(ms)
 }
 
 func (r record) ttl() time.Duration { return time.Duration(r.TTL) * time.Second }
@@ -68,7 +74,7 @@ func (r record) with(s state, ttl time.Duration, sessions []string) record {
 	r.State = s
 	r.TTL = int64(ttl / time.Second)
 	r.Sessions = sessions
-	r.Since = 0
+	r.Since, r.Renewed = 0, false
 	if s == held {
 		r.Since = time.Now().UnixMilli()
 	}
@@ -135,6 +141,27 @@ func entryID(value, request string) string {
 // never nest, and never hold what etcd treats specially ("_", ".", "/").
 func lineDir(name string) string {
 	return linesDir + "/" + encodeSegment(name)
+}
+
+// lineName is the name that lineDir made dir of. What it did not make stands for
+// itself.
+func lineName(dir string) string {
+	s := strings.TrimPrefix(dir, linesDir+"/")
+	if !strings.Contains(s, "~") {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '~' && i+2 < len(s) {
+			if c, err := hex.DecodeString(s[i+1 : i+3]); err == nil {
+				b.WriteByte(c[0])
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }
 
 func encodeSegment(s string) string {
