@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -30,6 +31,7 @@ type control struct {
 	plugins   *supervisor.Supervisor
 	mount     func([]server.Mount) error
 	reloaded  func(applied bool) // counts reloads
+	metrics   http.Handler       // of /metrics
 	endpoints []string           // of etcd
 
 	turn chan struct{} // holds one while an order is carried out, which guards changes of the rest
@@ -43,7 +45,7 @@ var _ admin.Backend = (*control)(nil)
 
 func newControl(cfg *config.Config, logger hclog.Logger, plugins *supervisor.Supervisor, mount func([]server.Mount) error, endpoints []string) *control {
 	return &control{
-		logger: logger, plugins: plugins, mount: mount, endpoints: endpoints, reloaded: func(bool) {},
+		logger: logger, plugins: plugins, mount: mount, endpoints: endpoints, reloaded: func(bool) {}, metrics: http.NotFoundHandler(),
 		turn: make(chan struct{}, 1), cfg: cfg,
 	}
 }
@@ -141,13 +143,21 @@ func (c *control) settle(drain time.Duration, name string) bool {
 // Modules returns the listing.
 func (c *control) Modules() []supervisor.Status { return c.plugins.Modules() }
 
+// Watch passes the listing on, whenever it changes.
+func (c *control) Watch(ctx context.Context, f func([]supervisor.Status) error) error {
+	return c.plugins.Watch(ctx, f)
+}
+
+// Metrics answers with those of the host and of all modules.
+func (c *control) Metrics(w http.ResponseWriter, r *http.Request) { c.metrics.ServeHTTP(w, r) }
+
 // Module returns one module in detail.
 func (c *control) Module(name string) (admin.Module, bool) {
 	st, spec, ok := c.plugins.Module(name)
 	if !ok {
 		return admin.Module{}, false
 	}
-	return admin.NewModule(st, spec, c.plugins.InFlight(name)), true
+	return admin.NewModule(st, spec, c.plugins.InFlight(name), c.plugins.Ends(name)), true
 }
 
 // known returns the module, or the error that there is none.

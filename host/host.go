@@ -148,15 +148,16 @@ func (h *Host) Run(ctx context.Context) (err error) {
 	}, DialOptions: meter.DialOptions})
 	defer func() { err = errors.Join(err, h.closePlugins(plugins)) }()
 	health := func(ctx context.Context) error { return etcd.Health(ctx, h.client(), endpoints) }
+	counted := meter.Handler(plugins)
 	handler, err := server.New(server.Options{
 		Logger: h.logger.Named("http"), Modules: plugins.Modules, Ready: health,
-		Metrics: meter.Handler(plugins), Meter: meter,
+		Metrics: counted, Meter: meter,
 	})
 	if err != nil {
 		return err
 	}
 	control = newControl(h.cfg, h.logger, plugins, handler.SetMounts, endpoints)
-	control.read, control.reloaded = h.read, meter.Reloaded
+	control.read, control.reloaded, control.metrics = h.read, meter.Reloaded, counted
 	if err := control.start(); err != nil {
 		return err
 	}

@@ -22,6 +22,12 @@ const (
 // A ModuleStatus is what the host's listing says about one module.
 type ModuleStatus = wire.ModuleStatus
 
+// A ModuleDetail is all that the host knows about one module.
+type ModuleDetail = wire.ModuleDetail
+
+// A ModuleEnd is the end of one process of a module.
+type ModuleEnd = wire.ModuleEnd
+
 // A LogLine is one line of a module's log.
 type LogLine = wire.LogLine
 

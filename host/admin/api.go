@@ -2,10 +2,12 @@ package admin
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/etcd-modules/modhost/host/config"
 	"github.com/etcd-modules/modhost/host/supervisor"
+	"github.com/etcd-modules/modhost/sdk/wire"
 )
 
 // A Backend carries out what is asked for. Its methods are called
@@ -17,6 +19,14 @@ type Backend interface {
 	// Module returns what is known about one module; false if there is none
 	// of that name.
 	Module(name string) (Module, bool)
+
+	// Watch calls f with the listing, and again whenever it has changed, until ctx
+	// ends, f fails or the host has ended all modules.
+	Watch(ctx context.Context, f func([]supervisor.Status) error) error
+
+	// Metrics answers with the metrics of the host and of all modules, in the
+	// Prometheus text format.
+	Metrics(w http.ResponseWriter, r *http.Request)
 
 	// Switch enables or disables a module whatever the config says, until the
 	// next reload.
@@ -52,47 +62,24 @@ type Order struct {
 }
 
 // A Module is one module in detail.
-type Module struct {
-	supervisor.Status
-	Command      string   `json:"command"`       // path of the executable
-	Args         []string `json:"args"`          // of the executable; not nil
-	SHA256       string   `json:"sha256"`        // that the executable has to have; empty: any
-	Privileges   []string `json:"privileges"`    // not nil
-	InFlight     int      `json:"in_flight"`     // requests, waiting ones included
-	DrainTimeout string   `json:"drain_timeout"` // as in "10s"
-	Limits       Limits   `json:"limits"`
-	Restart      Restart  `json:"restart"`
-}
-
-// Limits are those of the config, 0 and "0s" where there is none.
-type Limits struct {
-	Concurrency    int    `json:"concurrency"`
-	BodyBytes      int64  `json:"body_bytes"`
-	HeaderBytes    int64  `json:"header_bytes"`
-	RequestTimeout string `json:"request_timeout"`
-}
-
-// Restart is when a crashing module counts as failed.
-type Restart struct {
-	Max    int    `json:"max"`
-	Window string `json:"window"`
-}
+type Module = wire.ModuleDetail
 
 // NewModule puts together what is known about a module.
-func NewModule(st supervisor.Status, spec supervisor.Spec, inflight int) Module {
+func NewModule(st supervisor.Status, spec supervisor.Spec, inflight int, ends []supervisor.End) Module {
 	return Module{
-		Status:       st,
+		ModuleStatus: st,
 		Command:      spec.Path,
 		Args:         append([]string{}, spec.Args...),
 		SHA256:       spec.SHA256,
 		Privileges:   append([]string{}, spec.Privileges...),
 		InFlight:     inflight,
 		DrainTimeout: text(spec.DrainTimeout),
-		Limits: Limits{
+		Limits: wire.ModuleLimits{
 			Concurrency: spec.Limits.Concurrency, BodyBytes: spec.Limits.BodyBytes,
 			HeaderBytes: spec.Limits.HeaderBytes, RequestTimeout: text(spec.Limits.RequestTimeout),
 		},
-		Restart: Restart{spec.RestartMax, text(spec.RestartWindow)},
+		Restart: wire.ModuleRestart{Max: spec.RestartMax, Window: text(spec.RestartWindow)},
+		Ends:    append([]supervisor.End{}, ends...),
 	}
 }
 

@@ -69,8 +69,7 @@ func (c *Client) Modules(ctx context.Context) ([]supervisor.Status, error) {
 
 // Module returns one module in detail.
 func (c *Client) Module(ctx context.Context, name string) (Module, error) {
-	var m Module
-	err := c.host.Ask(ctx, http.MethodGet, "/v1/modules/"+url.PathEscape(name), &m)
+	m, err := c.host.Module(ctx, name)
 	return m, c.failure(ctx, err)
 }
 

@@ -86,7 +86,7 @@ func (f *fake) Modules() []supervisor.Status { return f.modules }
 func (f *fake) Module(name string) (Module, bool) {
 	for _, m := range f.modules {
 		if m.Name == name {
-			return NewModule(m, supervisor.Spec{Path: "bin/x", DrainTimeout: time.Second}, 3), true
+			return NewModule(m, supervisor.Spec{Path: "bin/x", DrainTimeout: time.Second}, 3, nil), true
 		}
 	}
 	return Module{}, false

@@ -40,7 +40,7 @@ func Handler(b Backend, token string, logger hclog.Logger) http.Handler {
 }
 
 // ModulesHandler answers a plugin that has the privilege modules: the paths
-// below /v1/modules alone. By is the module that it works for.
+// below /v1/modules and /v1/metrics alone. By is the module that it works for.
 func ModulesHandler(b Backend, by string, logger hclog.Logger) http.Handler {
 	h := &handler{backend: b, by: fmt.Sprintf("module %q", by), logger: logger}
 	return identified(h.modules())
@@ -61,6 +61,7 @@ func (h *handler) modules() *httprouter.Router {
 	r := httprouter.New()
 	r.RedirectTrailingSlash, r.RedirectFixedPath, r.HandleOPTIONS = false, false, false
 	r.GET("/v1/modules", h.do(h.list))
+	r.GET("/v1/metrics", h.do(h.metrics))
 	r.GET("/v1/modules/:name", h.do(h.show))
 	r.POST("/v1/modules/:name/enable", h.do(h.enable))
 	r.POST("/v1/modules/:name/disable", h.do(h.disable))
@@ -117,8 +118,22 @@ func (h *handler) do(f func(http.ResponseWriter, *http.Request, string) error) h
 	}
 }
 
-func (h *handler) list(w http.ResponseWriter, _ *http.Request, _ string) error {
-	return write(w, http.StatusOK, h.backend.Modules())
+func (h *handler) list(w http.ResponseWriter, r *http.Request, _ string) error {
+	more, err := flag(r, "follow", false)
+	if err != nil {
+		return err
+	}
+	if !more {
+		return write(w, http.StatusOK, h.backend.Modules())
+	}
+	return stream(w, func(send func(...any) error) error {
+		return h.backend.Watch(r.Context(), func(list []supervisor.Status) error { return send(list) })
+	})
+}
+
+func (h *handler) metrics(w http.ResponseWriter, r *http.Request, _ string) error {
+	h.backend.Metrics(w, r)
+	return nil
 }
 
 func (h *handler) show(w http.ResponseWriter, _ *http.Request, name string) error {
@@ -153,15 +168,27 @@ func (h *handler) order(w http.ResponseWriter, r *http.Request, name string, giv
 	return write(w, http.StatusOK, m)
 }
 
-// logs sends lines as they come, each flushed.
 func (h *handler) logs(w http.ResponseWriter, r *http.Request, name string) error {
 	more, err := flag(r, "follow", false)
 	if err != nil {
 		return err
 	}
+	return stream(w, func(send func(...any) error) error {
+		return h.backend.Follow(r.Context(), name, more, func(lines []supervisor.LogLine) error {
+			list := make([]any, len(lines))
+			for i, l := range lines {
+				list[i] = l
+			}
+			return send(list...)
+		})
+	})
+}
+
+// stream answers with lines of JSON as f sends them, each time flushed.
+func stream(w http.ResponseWriter, f func(send func(...any) error) error) error {
 	control, begun := http.NewResponseController(w), false
 	enc := json.NewEncoder(w)
-	err = h.backend.Follow(r.Context(), name, more, func(lines []supervisor.LogLine) error {
+	err := f(func(lines ...any) error {
 		if !begun {
 			begun = true
 			headers(w, "application/x-ndjson")

@@ -212,7 +212,8 @@ func (l *pluginLauncher) connect(ctx context.Context, a attempt, r *run) (*proce
 		client:   c,
 		lifeline: lifeline,
 		exited:   prog.exited,
-		exit:     func() string { return prog.exitState() + said(prog.output) },
+		exit:     prog.exitState,
+		said:     func() string { return said(prog.output) },
 		kill:     prog.kill,
 	}, nil
 }

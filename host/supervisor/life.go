@@ -156,6 +156,7 @@ func (m *module) leave(f func() string) {
 func (m *module) welcome(ctx context.Context, o outcome) {
 	if o.err != nil {
 		m.remember(o.id)
+		m.past.add(End{Reason: o.err.Error()})
 		if m.current != nil {
 			m.logger.Error("new process did not start, the running one goes on", "error", o.err)
 			m.publish(Ready, m.named(fmt.Errorf("the process with the settings before goes on, since the new one did not start: %w", o.err)))
@@ -184,6 +185,7 @@ func (m *module) retire(ctx context.Context, p *process, d wire.Drain) {
 	m.leave(func() string {
 		p.stop(ctx, d)
 		<-p.done
+		m.past.add(End{PID: p.pid, Reason: d.Why, Exit: p.exit(), Ordered: true})
 		return p.id
 	})
 }
@@ -198,6 +200,7 @@ func (m *module) crashed(ctx context.Context) {
 		return p.id
 	})
 	err := p.obituary()
+	m.past.add(End{PID: p.pid, Reason: err.Error(), Exit: p.exit()})
 	if m.begun != nil { // a replacement is on its way
 		m.logger.Warn("plugin ended", "pid", p.pid, "error", err)
 		m.publish(Starting, m.named(err))

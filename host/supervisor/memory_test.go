@@ -70,7 +70,7 @@ func (m *memory) launch(ctx context.Context, a attempt) (*process, error) {
 	}
 	p := &process{
 		id: a.id, pid: 1, ready: time.Now(), client: client, lifeline: lifeline,
-		exited: f.exited, exit: func() string { return "fake exit" }, kill: f.kill,
+		exited: f.exited, exit: func() string { return "fake exit" }, said: func() string { return "" }, kill: f.kill,
 		release: func() { f.kill(); cc.Close() }, //nolint:errcheck
 	}
 	p.watch()

@@ -43,6 +43,8 @@ type module struct {
 	logger   hclog.Logger
 	launch   launcher
 	tail     tail
+	past     past
+	news     *bell        // rung when what the listing says has changed; may be nil
 	inflight atomic.Int64 // requests, waiting ones included
 
 	mu     sync.Mutex // guards the orders
@@ -246,4 +248,5 @@ func (m *module) publish(state State, reason string) {
 	}
 	m.now.Store(v)
 	close(old.changed)
+	m.news.ring()
 }

@@ -29,7 +29,8 @@ type process struct {
 	client   *wire.Client
 	lifeline *wire.Lifeline
 	exited   <-chan struct{} // closed when the program has ended
-	exit     func() string   // how it ended and what it said; after exited only
+	exit     func() string   // how it ended; after exited only
+	said     func() string   // what it had to say then, to be put behind that; likewise
 	kill     func()          // ends it now
 	release  func()          // ends it if need be and frees what it used; returns when both is done
 
@@ -119,7 +120,7 @@ func (p *process) obituary() error {
 	if p.why != nil {
 		return fmt.Errorf("killed: it %w", p.why)
 	}
-	return fmt.Errorf("ended: %s", p.exit())
+	return fmt.Errorf("ended: %s%s", p.exit(), p.said())
 }
 
 // enter counts a request in. If it may not, wait is closed when that may have

@@ -21,3 +21,6 @@ type Status = wire.ModuleStatus
 // A LogLine is one line that a module has logged or printed, or what the host
 // has to say of its life.
 type LogLine = wire.LogLine
+
+// An End is that of one process of a module, or of a start that did not succeed.
+type End = wire.ModuleEnd

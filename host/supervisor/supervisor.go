@@ -40,6 +40,8 @@ type Supervisor struct {
 
 	running sync.WaitGroup // modules and checks
 
+	news bell // rung when the listing may have changed
+
 	checking context.Context // of checks, which giveUp ends
 	giveUp   func()
 
@@ -86,6 +88,7 @@ func (s *Supervisor) Apply(desired []Spec) {
 			continue
 		}
 		m := newModule(spec, s.logger, s.launch)
+		m.news = &s.news
 		s.modules[spec.Name] = m
 		s.start(m)
 	}
@@ -95,6 +98,7 @@ func (s *Supervisor) Apply(desired []Spec) {
 			delete(s.modules, name)
 		}
 	}
+	s.news.ring()
 }
 
 // Modules returns what is known about each module at this moment, sorted by
@@ -248,6 +252,7 @@ func (s *Supervisor) Drain() {
 	defer s.mu.Unlock()
 	s.ending = true
 	s.giveUp()
+	defer s.news.ring()
 	for _, m := range s.modules {
 		m.end(hostEnds())
 	}

@@ -10,6 +10,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 )
 
 // A HostClient asks a host about its modules and switches them, over a listener
@@ -31,8 +35,9 @@ func NewHostClient(token string, dial func(context.Context) (net.Conn, error)) *
 	return &HostClient{
 		base: "http://modhost", token: token,
 		http: &http.Client{Transport: &http.Transport{
-			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
-			DisableKeepAlives: true, // questions are rare, and an idle connection may have died
+			DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+			DisableKeepAlives:  true, // questions are rare, and an idle connection may have died
+			DisableCompression: true, // it never goes far
 		}},
 	}
 }
@@ -47,6 +52,37 @@ func (c *HostClient) Modules(ctx context.Context) ([]ModuleStatus, error) {
 	var list []ModuleStatus
 	err := c.Ask(ctx, http.MethodGet, "/v1/modules", &list)
 	return list, err
+}
+
+// Module returns one module in detail, [CodeNoSuchModule] if there is none.
+func (c *HostClient) Module(ctx context.Context, name string) (ModuleDetail, error) {
+	var m ModuleDetail
+	err := c.Ask(ctx, http.MethodGet, "/v1/modules/"+url.PathEscape(name), &m)
+	return m, err
+}
+
+// Follow calls f with the listing, and again with each that differs, until ctx
+// ends, f fails or the host has ended all modules: then it returns nil. Changes
+// that come while f runs come together.
+func (c *HostClient) Follow(ctx context.Context, f func([]ModuleStatus) error) error {
+	return stream(ctx, c, "/v1/modules?follow=true", f)
+}
+
+// Metrics returns the metrics of the host and of all modules by their names, as
+// the host shows them at /metrics: those of a module have the label module. The
+// host asks all modules for it.
+func (c *HostClient) Metrics(ctx context.Context) (map[string]*dto.MetricFamily, error) {
+	res, err := c.send(ctx, http.MethodGet, "/v1/metrics")
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close() //nolint:errcheck // only read
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(res.Body)
+	if err != nil {
+		return nil, errors.Join(ctx.Err(), fmt.Errorf("metrics: %w", err))
+	}
+	return families, nil
 }
 
 // Switch enables or disables a module until the config is reloaded, and returns
@@ -75,7 +111,12 @@ func (c *HostClient) order(ctx context.Context, name, order string, wait bool) (
 // if follow is set, with those that come, until ctx ends, f fails or the module
 // is gone.
 func (c *HostClient) Logs(ctx context.Context, name string, follow bool, f func(LogLine) error) error {
-	res, err := c.send(ctx, http.MethodGet, fmt.Sprintf("/v1/modules/%s/logs?follow=%t", url.PathEscape(name), follow))
+	return stream(ctx, c, fmt.Sprintf("/v1/modules/%s/logs?follow=%t", url.PathEscape(name), follow), f)
+}
+
+// stream calls f with each line of the answer.
+func stream[T any](ctx context.Context, c *HostClient, path string, f func(T) error) error {
+	res, err := c.send(ctx, http.MethodGet, path)
 	if err != nil {
 		return err
 	}
@@ -90,11 +131,11 @@ func (c *HostClient) Logs(ctx context.Context, name string, follow bool, f func(
 		case err != nil:
 			return err
 		}
-		var l LogLine
-		if err := json.Unmarshal(text, &l); err != nil {
-			return fmt.Errorf("line of the log: %w", err)
+		var line T
+		if err := json.Unmarshal(text, &line); err != nil {
+			return fmt.Errorf("line of %s: %w", path, err)
 		}
-		if err := f(l); err != nil {
+		if err := f(line); err != nil {
 			return err
 		}
 	}

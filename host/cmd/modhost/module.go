@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/etcd-modules/modhost/host/admin"
 	"github.com/etcd-modules/modhost/host/config"
 	"github.com/etcd-modules/modhost/host/supervisor"
+	"github.com/etcd-modules/modhost/sdk/wire"
 )
 
 // moduleCommand returns the command modhost module.
@@ -247,7 +249,27 @@ func printModule(w io.Writer, m admin.Module, now time.Time) error {
 		number(int64(m.Limits.Concurrency)), number(m.Limits.BodyBytes), number(m.Limits.HeaderBytes), timeout))
 	row("restart", fmt.Sprintf("max %s, window %s", number(int64(m.Restart.Max)), m.Restart.Window))
 	row("drain_timeout", m.DrainTimeout)
+	if len(m.Ends) > 0 {
+		row("ended before", endsOf(m.Ends))
+	}
 	return t.Flush()
+}
+
+// endsOf has a line for each process that has ended, the latest first, and those
+// of its reason.
+func endsOf(ends []wire.ModuleEnd) string {
+	var lines []string
+	for _, e := range slices.Backward(ends) {
+		line := e.Time.Format(time.RFC3339)
+		if e.PID != 0 {
+			line += fmt.Sprintf("  pid %d", e.PID)
+		}
+		if e.Ordered {
+			line += "  " + e.Exit
+		}
+		lines = append(lines, line+"  "+strings.ReplaceAll(e.Reason, "\n", "\n  "))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // An order is a command that changes one module.
