@@ -210,7 +210,7 @@ func (p *place) confirm(ctx context.Context, ttl time.Duration, asked bool) erro
 	g := Grant{Index: p.entry.Created, Value: p.cur.Value, TTL: ttl, start: p.start}
 	if !fresh || ttl != p.cur.ttl() || g.left() < ttl/2 {
 		g.start = time.Now()
-		if err := p.extend(ctx, ttl, brought); err != nil {
+		if err := p.extend(ctx, ttl, brought, again); err != nil {
 			return err
 		}
 		if g.left() <= 0 { // the store is slower than the TTL
@@ -225,12 +225,12 @@ func (p *place) confirm(ctx context.Context, ttl time.Duration, asked bool) erro
 	return nil
 }
 
-// extend renews the held entry. If the grant is not ours to take back, the
-// renewal must not make it so.
-func (p *place) extend(ctx context.Context, ttl time.Duration, ours bool) error {
+// extend renews the held entry, which its owner has asked for if again is set.
+// If the grant is not ours to take back, the renewal must not make it so.
+func (p *place) extend(ctx context.Context, ttl time.Duration, ours, again bool) error {
 	next, joined := p.cur, p.joined
 	next.TTL = int64(ttl / time.Second)
-	next.Renewed = next.Renewed || !ours
+	next.Renewed = next.Renewed || again
 	err := p.swap(ctx, next, ttl)
 	if !ours {
 		p.mine, p.sent, p.joined = 0, nil, joined

@@ -89,7 +89,8 @@ func (v *View) fresh(rev store.Revision) error {
 // watch applies changes until the watch can't go on or the store is out of
 // reach, and returns why.
 func (v *View) watch(ctx context.Context) error {
-	if err := v.look(ctx, store.Local, lookTime); err != nil {
+	// That the store answers does not mean yet that the watch will go on.
+	if _, err := v.look(ctx, store.Local, lookTime); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -123,18 +124,21 @@ func (v *View) keepLooking(ctx context.Context) error {
 		if n%lookTruly == 0 {
 			c, limit = store.Linearizable, lookTrulyTime
 		}
-		if err := v.look(ctx, c, limit); err != nil {
+		asked, err := v.look(ctx, c, limit)
+		if err != nil {
 			return err
 		}
+		v.seen(asked)
 	}
 	return nil
 }
 
-// look asks whether the store is there, by the smallest listing that there is.
-func (v *View) look(ctx context.Context, c store.Consistency, limit time.Duration) error {
+// look asks whether the store is there, by the smallest listing that there is,
+// and returns when it did.
+func (v *View) look(ctx context.Context, c store.Consistency, limit time.Duration) (asked time.Time, err error) {
 	short, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	asked := time.Now()
+	asked = time.Now()
 	list, err := v.store.List(short, forcedDir, c)
 	switch {
 	case err == nil:
@@ -142,10 +146,12 @@ func (v *View) look(ctx context.Context, c store.Consistency, limit time.Duratio
 	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
 		err = fmt.Errorf("no answer within %s: %w", limit, store.ErrUnavailable)
 	}
-	if err == nil {
-		v.seen(asked)
+	// After a late answer the watch is not to be trusted: the member behind it may
+	// be cut off from the others, and the driver has asked another one.
+	if took := time.Since(asked); err == nil && took > lookTime {
+		err = fmt.Errorf("answered only after %s: %w", took.Round(time.Millisecond), store.ErrUnavailable)
 	}
-	return err
+	return asked, err
 }
 
 // seen notes that the view was true at that time.
