@@ -48,10 +48,10 @@ type Env struct {
 	// Privileges are those that the config grants: keys, cluster, modules.
 	Privileges []string
 
-	// Keys is the whole store of etcd, with keys as other programs have made
-	// them, see [store.CheckAnyKey]: a directory's entries are those below it.
-	// The modules' own keys are hidden from lists. nil without the privilege keys.
-	Keys store.Store
+	// Keys is the whole store of etcd, directories included, with keys as other
+	// programs have made them, see [store.CheckAnyKey]. The modules' own keys are
+	// hidden from lists. nil without the privilege keys.
+	Keys store.Tree
 
 	// StoreOf returns the store of the module of that name of this host, confined
 	// to that module's prefix as Store is to the own: for [queue.NewView], say. Its
@@ -64,9 +64,9 @@ type Env struct {
 	// [queue.NewView]: https://pkg.go.dev/github.com/etcd-modules/modhost/sdk/queue#NewView
 	StoreOf func(module string) (store.Store, error)
 
-	// Cluster tells the members of etcd's cluster; nil without the privilege
-	// cluster.
-	Cluster store.Cluster
+	// Cluster tells the members of etcd's cluster and how they are; nil without
+	// the privilege cluster.
+	Cluster store.Inspector
 
 	// Modules looks at and switches all modules of the host; nil without the
 	// privilege modules.

@@ -29,7 +29,7 @@ type Options struct {
 
 	// OpenKeys makes Env.Keys, for modules with the privilege keys; nil: there is
 	// none. It is closed like the store.
-	OpenKeys func(c *wirepb.StoreConfig) (store.Store, error)
+	OpenKeys func(c *wirepb.StoreConfig) (store.Tree, error)
 
 	// Exit is called when the host is gone. Required.
 	Exit func()

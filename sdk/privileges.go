@@ -42,7 +42,7 @@ func (e *Env) grant(req *wirepb.ConfigureRequest, own store.Store, o Options) (e
 		switch name {
 		case PrivilegeKeys:
 			if req.GetStore().GetKeysPrefix() != "" && o.OpenKeys != nil {
-				var keys store.Store
+				var keys store.Tree
 				if keys, err = o.OpenKeys(req.GetStore()); err == nil {
 					e.Keys = keys
 				}
@@ -50,7 +50,7 @@ func (e *Env) grant(req *wirepb.ConfigureRequest, own store.Store, o Options) (e
 			e.siblings = &siblings{own: req.GetModule(), config: req.GetStore(), open: o.OpenStore}
 			e.StoreOf = e.siblings.of
 		case PrivilegeCluster:
-			e.Cluster, _ = own.(store.Cluster)
+			e.Cluster, _ = own.(store.Inspector)
 		case PrivilegeModules:
 			if path := req.GetHostSocket(); path != "" {
 				e.Modules = wire.NewHostClient("", wire.DialUnix(path))

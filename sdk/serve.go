@@ -70,15 +70,23 @@ func Serve[C any](name string, defaults C, New func(cfg C, env *Env) (http.Handl
 // openStore makes the driver that the host's config asks for, confined to the
 // module's own prefix.
 func openStore(c *wirepb.StoreConfig) (store.Store, error) {
-	return open(c, c.GetPrefix(), false)
+	s, err := open(c, c.GetPrefix(), false)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // openKeys makes one for the keys of others.
-func openKeys(c *wirepb.StoreConfig) (store.Store, error) {
-	return open(c, c.GetKeysPrefix(), true)
+func openKeys(c *wirepb.StoreConfig) (store.Tree, error) {
+	s, err := open(c, c.GetKeysPrefix(), true)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
-func open(c *wirepb.StoreConfig, prefix string, anyKey bool) (store.Store, error) {
+func open(c *wirepb.StoreConfig, prefix string, anyKey bool) (*etcdv2.Store, error) {
 	if api := c.GetApi(); api != "v2" {
 		return nil, fmt.Errorf("store: unknown api %q; this plugin knows \"v2\"", api)
 	}

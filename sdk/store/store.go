@@ -33,6 +33,10 @@ var (
 	// revisions is outside what the Store's documentation allows, or that a
 	// key is used both as an entry and as a directory. Nothing was changed.
 	ErrInvalid = errors.New("invalid argument")
+
+	// ErrNotEmpty is returned by RemoveDir when there is something in the
+	// directory.
+	ErrNotEmpty = errors.New("directory not empty")
 )
 
 // MaxTTL is the largest TTL that every driver honours: 365 days. Beyond about
@@ -55,6 +59,12 @@ type Entry struct {
 	// TTL is what was left of the time to live when the entry was read or
 	// written, in whole seconds rounded up; 0 means that it never expires.
 	TTL time.Duration
+
+	// Expires is when the TTL runs out by this machine's clock; zero means
+	// never. The store decides by its own clock, which may differ: Expires
+	// is what it says, corrected to what TTL allows, so for an entry that
+	// was read or written at t it is after t+TTL-1s and not after t+TTL.
+	Expires time.Time
 
 	// Created and Modified are the revisions of the entry's creation and of
 	// its last write, renewals included. Both are at least 1.

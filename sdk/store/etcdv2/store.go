@@ -212,8 +212,22 @@ func (s *Store) entry(n *client.Node) (store.Entry, bool) {
 		// An entry that is overdue, but not yet expired by etcd, has 0 or less,
 		// which would read as for ever.
 		e.TTL = seconds(max(1, n.TTL))
+		e.Expires = expires(*n.Expiration, e.TTL, time.Now())
 	}
 	return e, true
+}
+
+// expires corrects what etcd says of an end, by its own clock, to what the TTL
+// that it has told now allows by ours.
+func expires(end time.Time, ttl time.Duration, now time.Time) time.Time {
+	latest := now.Round(0).Add(ttl)
+	if earliest := latest.Add(-time.Second); end.Before(earliest) {
+		return earliest
+	}
+	if end.After(latest) {
+		return latest
+	}
+	return end
 }
 
 // note remembers an index that etcd has answered with.

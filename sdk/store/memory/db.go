@@ -2,9 +2,7 @@ package memory
 
 import (
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,25 +14,34 @@ type db struct {
 	mu      sync.Mutex // guards everything below
 	rev     store.Revision
 	writes  int
+	allow   func(key string) error
 	nodes   map[string]*node          // by full key
-	dirs    map[string]store.Revision // by full path: its creation
-	idle    map[string]store.Revision // directories that the last prune found empty
+	dirs    map[string]*node          // by full path
+	idle    map[string]store.Revision // directories that the last prune found empty, with their creation
 	window  store.Revision
-	history []store.Event // full keys; none older than the window
+	history []change      // none older than the window
 	wake    chan struct{} // closed and replaced at every change
 	due     time.Time     // no TTL ends before; zero = none is running
 	timer   *time.Timer
 }
 
 type node struct {
-	store.Entry           // without its TTL
+	store.Entry // without its TTL
+	dir         bool
 	deadline    time.Time // zero = never
+}
+
+// A change is one with full keys.
+type change struct {
+	store.TreeChange
+	empty bool // the end of a directory that had nothing in it
 }
 
 func newDB() *db {
 	return &db{
+		allow:  store.CheckKey,
 		nodes:  make(map[string]*node),
-		dirs:   make(map[string]store.Revision),
+		dirs:   make(map[string]*node),
 		idle:   make(map[string]store.Revision),
 		window: 1000,
 		wake:   make(chan struct{}),
@@ -54,13 +61,15 @@ func (d *db) expire() {
 	now := time.Now()
 	var over []*node
 	d.due = time.Time{}
-	for _, n := range d.nodes {
-		switch {
-		case n.deadline.IsZero():
-		case !now.Before(n.deadline):
-			over = append(over, n)
-		default:
-			d.expireAt(n.deadline)
+	for _, nodes := range []map[string]*node{d.nodes, d.dirs} {
+		for _, n := range nodes {
+			switch {
+			case n.deadline.IsZero():
+			case !now.Before(n.deadline):
+				over = append(over, n)
+			default:
+				d.expireAt(n.deadline)
+			}
 		}
 	}
 	slices.SortFunc(over, func(a, b *node) int {
@@ -70,7 +79,12 @@ func (d *db) expire() {
 		return int(int64(a.Created) - int64(b.Created))
 	})
 	for _, n := range over {
-		d.remove(n.entry(), store.EventExpire)
+		switch {
+		case n.dir && d.dirs[n.Key] == n:
+			d.removeDir(n, store.EventExpire)
+		case !n.dir && d.nodes[n.Key] == n: // else it went with its directory
+			d.remove(n.entry(), store.EventExpire)
+		}
 	}
 }
 
@@ -114,18 +128,11 @@ func (d *db) create(key, value string, ttl time.Duration) (store.Entry, error) {
 	if n := d.nodes[key]; n != nil {
 		return n.entry(), store.ErrExists
 	}
-	if d.dirs[key] != 0 {
+	if d.dirs[key] != nil {
 		return store.Entry{}, fmt.Errorf("there are entries below the key: %w", store.ErrInvalid)
 	}
-	for dir := range parents(key) {
-		if d.nodes[dir] != nil {
-			return store.Entry{}, fmt.Errorf("there is an entry above the key: %w", store.ErrInvalid)
-		}
-	}
-	for dir := range parents(key) {
-		if d.dirs[dir] == 0 {
-			d.dirs[dir] = d.rev + 1
-		}
+	if err := d.makeParents(key); err != nil {
+		return store.Entry{}, err
 	}
 	n := &node{Entry: store.Entry{Key: key, Created: d.rev + 1}}
 	d.nodes[key] = n
@@ -138,61 +145,29 @@ func (d *db) swap(e store.Entry, value string, ttl time.Duration) store.Entry {
 
 func (d *db) put(n *node, value string, ttl time.Duration) store.Entry {
 	d.rev++
+	c := store.TreeChange{Type: store.EventPut, Revision: d.rev}
+	if n.Modified != 0 {
+		before := n.node()
+		c.Before = &before
+	}
 	n.Value, n.Modified, n.deadline = value, d.rev, time.Time{}
 	if ttl > 0 {
 		n.deadline = time.Now().Add(ttl)
 		d.expireAt(n.deadline)
 	}
-	d.changed(store.Event{Type: store.EventPut, Entry: n.entry(), Revision: d.rev})
+	c.Node = n.node()
+	d.changed(change{TreeChange: c})
 	return n.entry()
 }
 
 func (d *db) remove(e store.Entry, why store.EventType) {
 	d.rev++
 	delete(d.nodes, e.Key)
-	d.changed(store.Event{Type: why, Entry: e, Revision: d.rev})
-}
-
-func (d *db) prune(below string) int {
-	before := d.idle
-	d.idle = maps.Clone(before)
-	maps.DeleteFunc(d.idle, func(dir string, _ store.Revision) bool { return strings.HasPrefix(dir, below) })
-	n := 0
-	for dir, created := range d.dirs {
-		if name, ok := strings.CutPrefix(dir, below); !ok || strings.Contains(name, "/") || !d.empty(dir) {
-			continue
-		}
-		if before[dir] != created {
-			d.idle[dir] = created
-			continue
-		}
-		delete(d.dirs, dir)
-		d.writes++
-		d.rev++
-		n++
-	}
-	if n > 0 {
-		d.changed()
-	}
-	return n
-}
-
-func (d *db) empty(dir string) bool {
-	for key := range d.nodes {
-		if strings.HasPrefix(key, dir+"/") {
-			return false
-		}
-	}
-	for sub := range d.dirs {
-		if strings.HasPrefix(sub, dir+"/") {
-			return false
-		}
-	}
-	return true
+	d.changed(change{TreeChange: store.TreeChange{Type: why, Node: store.Node{Entry: e}, Revision: d.rev}})
 }
 
 // changed keeps events, which may be none, and wakes whoever watches.
-func (d *db) changed(events ...store.Event) {
+func (d *db) changed(events ...change) {
 	d.history = append(d.history, events...)
 	old := 0
 	for old < len(d.history) && d.history[old].Revision+d.window <= d.rev {
@@ -209,17 +184,7 @@ func (n *node) entry() store.Entry {
 	if !n.deadline.IsZero() {
 		left := time.Until(n.deadline)
 		e.TTL = max(time.Second, (left + time.Second - 1).Truncate(time.Second))
+		e.Expires = n.deadline.Round(0) // comparable: without the monotonic clock
 	}
 	return e
-}
-
-// parents yields the directories above key, the nearest last.
-func parents(key string) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for i, c := range key {
-			if c == '/' && !yield(key[:i]) {
-				return
-			}
-		}
-	}
 }

@@ -21,6 +21,11 @@ const (
 	OpDelete Op = "delete"
 	OpPrune  Op = "prune"
 	OpWatch  Op = "watch"
+
+	OpNode      Op = "node"
+	OpLevel     Op = "level"
+	OpMakeDir   Op = "make directory"
+	OpRemoveDir Op = "remove directory"
 )
 
 // A Hook decides what goes wrong with a call. It is asked once per call, with

@@ -58,7 +58,7 @@ func New(opts ...Option) *Store {
 // relative to s; "" gives a second view of the same keys. It panics if prefix
 // is not a valid directory. The new view has no hook.
 func (s *Store) Sub(prefix string) *Store {
-	if err := store.CheckDir(prefix); err != nil {
+	if err := s.checkDir(prefix); err != nil {
 		panic(err)
 	}
 	if prefix != "" {
@@ -95,7 +95,7 @@ func (s *Store) Writes() int {
 
 // Get implements [store.Store].
 func (s *Store) Get(ctx context.Context, key string, _ store.Consistency) (e store.Entry, err error) {
-	if err := store.CheckKey(key); err != nil {
+	if err := s.db.allow(key); err != nil {
 		return store.Entry{}, err
 	}
 	err = s.call(ctx, OpGet, key, func(d *db) (err error) {
@@ -107,7 +107,7 @@ func (s *Store) Get(ctx context.Context, key string, _ store.Consistency) (e sto
 
 // List implements [store.Store].
 func (s *Store) List(ctx context.Context, dir string, c store.Consistency) (l store.Listing, err error) {
-	if err := store.CheckDir(dir); err != nil {
+	if err := s.checkDir(dir); err != nil {
 		return store.Listing{}, err
 	}
 	fault := s.fault(OpList, dir)
@@ -118,7 +118,7 @@ func (s *Store) List(ctx context.Context, dir string, c store.Consistency) (l st
 		}
 		below := s.below(dir)
 		for key, n := range d.nodes {
-			if strings.HasPrefix(key, below) {
+			if name, ok := strings.CutPrefix(key, below); ok && !hidden(name) {
 				l.Entries = append(l.Entries, s.strip(n.entry()))
 			}
 		}
@@ -151,7 +151,7 @@ func (s *Store) Create(ctx context.Context, key, value string, ttl time.Duration
 
 // Swap implements [store.Store].
 func (s *Store) Swap(ctx context.Context, e store.Entry, value string, ttl time.Duration) (store.Entry, error) {
-	if err := store.CheckEntry(e); err != nil {
+	if err := s.checkEntry(e); err != nil {
 		return store.Entry{}, err
 	}
 	return s.write(ctx, OpSwap, e.Key, value, ttl, func(d *db, ttl time.Duration) (store.Entry, error) {
@@ -167,7 +167,7 @@ func (s *Store) Swap(ctx context.Context, e store.Entry, value string, ttl time.
 // Renew implements [store.Store]. As over the network, an e that is not up to
 // date costs a failed compare before the write that succeeds.
 func (s *Store) Renew(ctx context.Context, e store.Entry, ttl time.Duration) (store.Entry, error) {
-	if err := store.CheckEntry(e); err != nil {
+	if err := s.checkEntry(e); err != nil {
 		return store.Entry{}, err
 	}
 	return s.write(ctx, OpRenew, e.Key, "", ttl, func(d *db, ttl time.Duration) (store.Entry, error) {
@@ -186,7 +186,7 @@ func (s *Store) Renew(ctx context.Context, e store.Entry, ttl time.Duration) (st
 
 // Delete implements [store.Store].
 func (s *Store) Delete(ctx context.Context, e store.Entry) error {
-	if err := store.CheckEntry(e); err != nil {
+	if err := s.checkEntry(e); err != nil {
 		return err
 	}
 	return s.call(ctx, OpDelete, e.Key, func(d *db) error {
@@ -202,7 +202,7 @@ func (s *Store) Delete(ctx context.Context, e store.Entry) error {
 
 // DeleteCreation implements [store.Store].
 func (s *Store) DeleteCreation(ctx context.Context, key string, created store.Revision) error {
-	if err := store.CheckKey(key); err != nil {
+	if err := s.db.allow(key); err != nil {
 		return err
 	}
 	return s.call(ctx, OpDelete, key, func(d *db) error {
@@ -222,7 +222,7 @@ func (s *Store) DeleteCreation(ctx context.Context, key string, created store.Re
 // Prune implements [store.Pruner]. What was empty at the call before is
 // remembered by the database, for all views together.
 func (s *Store) Prune(ctx context.Context, dir string) (n int, err error) {
-	if err := store.CheckDir(dir); err != nil {
+	if err := s.checkDir(dir); err != nil {
 		return 0, err
 	}
 	err = s.call(ctx, OpPrune, dir, func(d *db) error {
@@ -235,7 +235,7 @@ func (s *Store) Prune(ctx context.Context, dir string) (n int, err error) {
 // write is call for the writes that have an entry as their result.
 func (s *Store) write(ctx context.Context, op Op, key, value string, ttl time.Duration,
 	apply func(*db, time.Duration) (store.Entry, error)) (store.Entry, error) {
-	if err := store.CheckKey(key); err != nil {
+	if err := s.db.allow(key); err != nil {
 		return store.Entry{}, err
 	}
 	if err := store.CheckValue(value); err != nil {
@@ -303,4 +303,12 @@ func (s *Store) full(e store.Entry) store.Entry {
 func (s *Store) strip(e store.Entry) store.Entry {
 	e.Key = strings.TrimPrefix(e.Key, s.prefix)
 	return e
+}
+
+// checkEntry is [store.CheckEntry] for the keys that this database takes.
+func (s *Store) checkEntry(e store.Entry) error {
+	if err := s.db.allow(e.Key); err != nil {
+		return err
+	}
+	return store.CheckRevisions(e)
 }

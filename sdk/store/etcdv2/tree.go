@@ -1,0 +1,221 @@
+package etcdv2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/client/v2"
+
+	"github.com/etcd-modules/modhost/sdk/store"
+)
+
+var _ store.Tree = (*Store)(nil)
+
+// Node implements [store.Tree].
+func (s *Store) Node(ctx context.Context, key string, c store.Consistency) (n store.Node, err error) {
+	if err := s.checkDir(key); err != nil {
+		return store.Node{}, err
+	}
+	err = call(ctx, "get", key, func(ctx context.Context) error {
+		st, err := s.fetch(ctx, s.path(key), false, c)
+		if err != nil {
+			return err
+		}
+		n, err = s.nodeOf(st, key)
+		return err
+	})
+	return n, err
+}
+
+// nodeOf returns what st is to us, which was read at key.
+func (s *Store) nodeOf(st state, key string) (store.Node, error) {
+	switch {
+	case st.node == nil && key == "":
+		return store.Node{Dir: true}, nil // nobody has written below our prefix yet
+	case st.node == nil:
+		return store.Node{}, store.ErrNotFound
+	case key == "":
+		return store.Node{Dir: true}, nil
+	}
+	return s.node(st.node), nil
+}
+
+// Level implements [store.Tree].
+func (s *Store) Level(ctx context.Context, dir string, c store.Consistency) (l store.Level, err error) {
+	if err := s.checkDir(dir); err != nil {
+		return store.Level{}, err
+	}
+	err = call(ctx, "list", dir, func(ctx context.Context) error {
+		st, err := s.fetch(ctx, s.path(dir), false, c)
+		if err != nil {
+			return err
+		}
+		if l.Dir, err = s.nodeOf(st, dir); err != nil {
+			return err
+		}
+		if !l.Dir.Dir {
+			return fmt.Errorf("it is an entry, not a directory: %w", store.ErrInvalid)
+		}
+		l.Revision = st.index
+		if st.node != nil {
+			for _, n := range st.node.Nodes {
+				l.Nodes = append(l.Nodes, s.node(n))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return store.Level{}, err
+	}
+	slices.SortFunc(l.Nodes, func(a, b store.Node) int { return strings.Compare(a.Key, b.Key) })
+	return l, nil
+}
+
+// node returns what n is to us, who know that it is below our prefix.
+func (s *Store) node(n *client.Node) store.Node {
+	file := *n
+	file.Dir = false
+	e, _ := s.entry(&file)
+	return store.Node{Entry: e, Dir: n.Dir}
+}
+
+// MakeDir implements [store.Tree].
+func (s *Store) MakeDir(ctx context.Context, dir string, ttl time.Duration) (n store.Node, err error) {
+	if err := s.check(dir); err != nil {
+		return store.Node{}, err
+	}
+	if ttl, err = store.RoundTTL(ttl); err != nil {
+		return store.Node{}, err
+	}
+	err = call(ctx, "make directory", dir, func(ctx context.Context) error {
+		resp, err := s.write(ctx, func(ctx context.Context, ep *endpoint) (*client.Response, error) {
+			return ep.keys.Set(ctx, s.path(dir), "", &client.SetOptions{Dir: true, PrevExist: client.PrevNoExist, TTL: ttl})
+		})
+		switch {
+		case err == nil:
+			n = s.node(resp.Node)
+		case code(err) == client.ErrorCodeNodeExist:
+			return store.ErrExists
+		}
+		return err
+	})
+	return n, err
+}
+
+// RemoveDir implements [store.Tree].
+func (s *Store) RemoveDir(ctx context.Context, dir string) error {
+	if err := s.check(dir); err != nil {
+		return err
+	}
+	return call(ctx, "remove directory", dir, func(ctx context.Context) error {
+		// etcd removes an entry as well when it is asked to remove a directory.
+		if err := s.probe(ctx, dir); err != nil {
+			return err
+		}
+		resp, err := s.write(ctx, func(ctx context.Context, ep *endpoint) (*client.Response, error) {
+			return ep.keys.Delete(ctx, s.path(dir), &client.DeleteOptions{Dir: true})
+		})
+		switch {
+		case err == nil && resp.PrevNode != nil && !resp.PrevNode.Dir:
+			return fmt.Errorf("an entry had taken its place and was removed, with the value %.100q: %w", resp.PrevNode.Value, store.ErrChanged)
+		case code(err) == client.ErrorCodeDirNotEmpty:
+			return store.ErrNotEmpty
+		case errors.Is(err, errUnknown):
+			if gone := s.probe(ctx, dir); errors.Is(gone, store.ErrNotFound) {
+				return nil
+			}
+		}
+		return err
+	})
+}
+
+// probe returns nil if dir is a directory, ErrNotFound if it is not there and
+// ErrInvalid if it is an entry. It asks for something that can't be in it, which
+// costs little however much there is.
+func (s *Store) probe(ctx context.Context, dir string) error {
+	_, err := s.read(ctx, func(ctx context.Context, ep *endpoint) (*client.Response, error) {
+		return ep.keys.Get(ctx, s.path(dir)+"/"+nothing, &client.GetOptions{Quorum: true})
+	})
+	var e client.Error
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &e):
+		return err
+	case e.Code == client.ErrorCodeNotDir && e.Cause == s.path(dir):
+		return fmt.Errorf("it is an entry, not a directory: %w", store.ErrInvalid)
+	case e.Code == client.ErrorCodeKeyNotFound && e.Cause == path.Join(s.path(dir), nothing):
+		return nil
+	case e.Code == client.ErrorCodeKeyNotFound, e.Code == client.ErrorCodeNotDir:
+		return store.ErrNotFound
+	}
+	return err
+}
+
+// nothing is a name that nobody gives.
+const nothing = "_modhost-probe"
+
+// WatchTree implements [store.Tree].
+func (s *Store) WatchTree(dir string, after store.Revision) store.TreeWatcher {
+	return &treeWatcher{watcher{store: s, dir: dir, after: max(1, after)}}
+}
+
+type treeWatcher struct{ watcher }
+
+// Next implements [store.TreeWatcher].
+func (w *treeWatcher) Next(ctx context.Context) ([]store.TreeChange, error) {
+	if err := w.store.checkDir(w.dir); err != nil {
+		return nil, err
+	}
+	for {
+		resp, err := w.poll(ctx)
+		switch {
+		case errors.Is(err, errQuiet):
+			continue
+		case err != nil:
+			return nil, wrap(ctx, "watch", w.dir, err)
+		}
+		w.after = store.Revision(resp.Node.ModifiedIndex)
+		if c, ok := w.change(resp); ok {
+			return []store.TreeChange{c}, nil
+		}
+	}
+}
+
+// change returns what resp is to us; false if it is nothing.
+func (w *treeWatcher) change(resp *client.Response) (store.TreeChange, bool) {
+	c := store.TreeChange{Type: store.EventPut, Revision: store.Revision(resp.Node.ModifiedIndex)}
+	node := resp.Node
+	switch resp.Action {
+	case "delete", "compareAndDelete":
+		c.Type = store.EventDelete
+	case "expire":
+		c.Type = store.EventExpire
+	}
+	if c.Type != store.EventPut {
+		if node = resp.PrevNode; node == nil {
+			return c, false
+		}
+	} else if resp.PrevNode != nil {
+		before := w.store.node(resp.PrevNode)
+		c.Before = &before
+	}
+	top := w.store.path(w.dir)
+	switch below, ok := strings.CutPrefix(node.Key+"/", strings.TrimSuffix(top, "/")+"/"); {
+	case ok && !strings.HasPrefix(below, "_") && !strings.Contains(below, "/_"):
+		c.Node = w.store.node(node)
+	case !ok && c.Type != store.EventPut && node.Dir && strings.HasPrefix(top, node.Key+"/"):
+		c.Node = store.Node{Entry: store.Entry{Key: w.dir}, Dir: true}
+	default:
+		return c, false
+	}
+	if w.dir == "" && c.Node.Key == "" {
+		c.Node.Created, c.Node.Modified = 0, 0
+	}
+	return c, true
+}
