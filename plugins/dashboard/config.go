@@ -1,7 +1,6 @@
 package main
 
 import (
-
 	"github.com/etcd-modules/modhost/sdk"
 )
 

@@ -25,6 +25,9 @@ func (d *dashboard) routes() *http.ServeMux {
 	}
 	mux.HandleFunc("GET /static/{name...}", d.static)
 	mux.Handle("GET /api/events", d.hub)
+	for _, a := range d.areas {
+		a.routes(mux)
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		sdk.WriteError(w, sdk.NewError(sdk.CodeNoSuchRoute, fmt.Sprintf("the dashboard has nothing at %.200q; its pages begin at %s/", r.URL.Path, d.env.Mounts[0])))
 	})
@@ -140,6 +143,11 @@ func (d *dashboard) pulse() any {
 
 // source finds a topic by its name, "topic" or "topic:argument".
 func (d *dashboard) source(topic string) (live.Source, error) {
-	name, _, _ := strings.Cut(topic, ":")
+	name, arg, _ := strings.Cut(topic, ":")
+	for _, a := range d.areas {
+		if s := a.source(name, arg); s != nil {
+			return s, nil
+		}
+	}
 	return nil, sdk.NewError(sdk.CodeRequestInvalid, fmt.Sprintf("there is no topic %.100q", name))
 }

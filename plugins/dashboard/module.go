@@ -21,8 +21,21 @@ type dashboard struct {
 	env    *sdk.Env
 	files  func() (*assets.Files, error)
 	hub    *live.Hub
+	areas  []area
 	router *http.ServeMux // of paths without the mount
-	ended  context.CancelFunc
+}
+
+// An area is what stands behind one page or several.
+type area interface {
+	// routes adds what is asked and ordered, below /api/. Orders are POST.
+	routes(mux *http.ServeMux)
+
+	// source returns the source of a topic, "name" or "name:arg"; nil if it is
+	// none of the area's.
+	source(name, arg string) live.Source
+
+	// close ends what the area has started, and waits for it.
+	close()
 }
 
 // New makes the module.
@@ -32,15 +45,16 @@ func New(cfg Config, env *sdk.Env) (http.Handler, error) {
 	if d.files, err = files(cfg.UIDir); err != nil {
 		return nil, err
 	}
-	_, d.ended = context.WithCancel(context.Background())
 	d.hub = &live.Hub{Source: d.source, Hello: d.hello, Pulse: d.pulse, Ending: env.Draining()}
 	d.router = d.routes()
 	return d, nil
 }
 
-// Close ends what runs behind the pages.
+// Close ends the areas.
 func (d *dashboard) Close(context.Context) error {
-	d.ended()
+	for _, a := range d.areas {
+		a.close()
+	}
 	return nil
 }
 

@@ -55,6 +55,7 @@ function TopBar({ help }) {
 function Stream() {
   const state = connection.value;
   const age = span(tick.value - known.value);
+  if (known.value === 0 && state !== "connecting") return html`<span class="pill bad" role="status"><span aria-hidden="true">▲ </span>${T.stream.none}</span>`;
   if (state === "live" && store.value.why) return html`<span class="pill bad" role="status"><span aria-hidden="true">▲ </span>${T.stream.stale(age)}</span>`;
   if (state === "stale") return html`<span class="pill bad" role="status"><span aria-hidden="true">▲ </span>${T.stream.reconnecting(age)}</span>`;
   return html`<span class=${state === "live" ? "pill ok" : "pill"} role="status"><span aria-hidden="true">${state === "live" ? "●" : "○"} </span>${T.stream[state]}</span>`;
@@ -86,13 +87,28 @@ function Banners() {
     </div>`;
 }
 
+/** Loads a style sheet of a page's own, once. @param {string} path below static */
+function stylesheet(path) {
+  const url = new URL(path, import.meta.url).href;
+  const have = [...document.querySelectorAll("link[rel=stylesheet]")].some((l) => /** @type {HTMLLinkElement} */ (l).href === url);
+  if (have) return Promise.resolve();
+  return new Promise((done, failed) => {
+    const link = document.createElement("link");
+    link.rel = "stylesheet";
+    link.href = url;
+    link.onload = () => done(undefined);
+    link.onerror = () => failed(new Error("no style sheet " + path));
+    document.head.append(link);
+  });
+}
+
 /** The page that is open. A failure of it leaves the frame alone. */
 function Content() {
   const p = page.value;
   const [loaded, setLoaded] = useState(/** @type {any} */ ({}));
   useEffect(() => {
     let over = false;
-    p.load().then((m) => { if (!over) setLoaded({ page: p, component: m.default }); },
+    p.load().then((m) => m.css ? stylesheet(m.css).then(() => m) : m).then((m) => { if (!over) setLoaded({ page: p, component: m.default }); },
       (error) => { if (!over) { console.warn(error); setLoaded({ page: p, error }); } });
     return () => { over = true; };
   }, [p]);

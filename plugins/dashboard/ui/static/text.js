@@ -1,4 +1,5 @@
-// Every text that people read, in one place: another language is another such file. Functions take what is filled in.
+// Every text that people read is here and in text/, one file for each page: another language is other such files. Functions take what is
+// filled in.
 
 /** @param {number} n @param {string} one @param {string} many */
 const count = (n, one, many) => `${number(n)} ${n === 1 ? one : many}`;
@@ -55,6 +56,7 @@ export const T = {
   stream: {
     connecting: "connecting",
     live: "live",
+    none: "no connection",
     reconnecting: (/** @type {string} */ age) => `reconnecting, ${age} old`,
     stale: (/** @type {string} */ age) => `etcd away, ${age} old`,
   },
