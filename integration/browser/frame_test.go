@@ -1,9 +1,13 @@
 package browser
 
 import (
+	"encoding/json"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/etcd-modules/modhost/integration/browser/tab"
+	"github.com/etcd-modules/modhost/integration/drive"
 )
 
 // pages of the dashboard: addresses below the mount.
@@ -44,7 +48,7 @@ func TestFrame_NegativeControls(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tb := open(t, h, "")
-			tab.Eval[any](tb, c+"; 0")
+			tab.Eval[int](tb, "(() => { try { "+c+" } catch {} return 0 })()")
 			tb.Await("a problem", func() bool { return len(tb.Problems()) > 0 })
 			if tab.Eval[bool](tb, `"hit" in window`) {
 				t.Error("it ran")
@@ -54,35 +58,110 @@ func TestFrame_NegativeControls(t *testing.T) {
 	}
 }
 
-// MaxFirst is what the first page may weigh, compressed.
-const maxFirst = 100_000 // bytes
+// Host with every request in its log.
+func startLogged(t *testing.T) *drive.Host {
+	t.Helper()
+	return programs.Start(t, "log_level = \"debug\"\n"+drive.Embedded+drive.Elections+drive.Dashboard(""))
+}
+
+// A logged request is a line of the host's log.
+type logged struct {
+	Message string `json:"@message"`
+	Method  string
+	Path    string
+	Status  int
+	Bytes   int // of the body
+	Module  string
+}
+
+// requests are those to the dashboard that have ended so far, workers' included.
+func requests(t *testing.T, h *drive.Host) []logged {
+	t.Helper()
+	var list []logged
+	for _, line := range h.Log() {
+		var l logged
+		if json.Unmarshal([]byte(line), &l) == nil && l.Message == "request" && l.Module == "dashboard" {
+			list = append(list, l)
+		}
+	}
+	return list
+}
+
+// maxFirst is what the first page may weigh, compressed.
+const maxFirst = 100_000 // bytes of bodies
 
 // The first page is light, asks for nothing twice and, once it is there, asks
-// for nothing at all.
-func TestFrame_FirstPageIsLight(t *testing.T) {
-	h := start(t, "")
+// for nothing at all and costs next to nothing.
+func TestFrame_FirstPageIsLightAndIdle(t *testing.T) {
+	h := startLogged(t)
 	tb := open(t, h, "")
 	tb.WaitSee("h1")
-	tb.Await("requests that end", func() bool {
-		for _, r := range tb.Requests() {
-			if r.Bytes == 0 {
-				return false
-			}
-		}
-		return true
-	})
-	sum := 0.0
+	// What comes after the first paint, too: the page has rested for a second.
+	tab.Eval[int](tb, `new Promise((rest) => {
+		let last = performance.now();
+		new PerformanceObserver((l) => { if (l.getEntries().some((e) => !e.name.includes("/events"))) last = performance.now(); }).observe({type: "resource", buffered: true});
+		const look = setInterval(() => { if (performance.now() - last > 1000) { clearInterval(look); rest(0); } }, 100);
+	})`)
+	sum := 0
 	seen := make(map[string]bool)
-	for _, r := range tb.Requests() {
-		t.Logf("%6.0f %d %s", r.Bytes, r.Status, r.URL)
+	list := requests(t, h)
+	for _, r := range list {
+		t.Logf("%6d %d %s %s", r.Bytes, r.Status, r.Method, r.Path)
 		sum += r.Bytes
-		if seen[r.URL] && r.Method == "GET" {
-			t.Errorf("asked for twice: %s", r.URL)
+		if seen[r.Path] {
+			t.Errorf("asked for twice: %s", r.Path)
 		}
-		seen[r.URL] = true
+		seen[r.Path] = true
 	}
-	if sum > maxFirst {
-		t.Errorf("the first page weighs %.0f bytes, more than %d", sum, maxFirst)
+	t.Logf("%d bytes in %d requests", sum, len(list))
+	if sum > maxFirst || sum == 0 {
+		t.Errorf("the first page weighs %d bytes, want at most %d", sum, maxFirst)
 	}
-	t.Logf("%.0f bytes in %d requests", sum, len(seen))
+	paint := tab.Eval[float64](tb, `performance.getEntriesByName("first-contentful-paint")[0].startTime`)
+	t.Logf("first paint after %.0f ms", paint)
+
+	// Ten seconds in which nothing happens: there is nothing to wait for.
+	before, busy := len(requests(t, h)), tb.Busy()
+	tab.Eval[int](tb, `new Promise((over) => setTimeout(() => over(0), 10000))`)
+	if more := requests(t, h)[before:]; len(more) > 0 {
+		t.Errorf("an idle page has asked: %v", more)
+	}
+	if share := (tb.Busy() - busy).Seconds() / 10; share > 0.1 {
+		t.Errorf("an idle page keeps a processor busy for %.1f%% of the time", 100*share)
+	} else {
+		t.Logf("idle: busy for %.2f%% of the time", 100*share)
+	}
+}
+
+// Ten tabs of one browser share one stream, and all of them live.
+func TestFrame_TenTabsOneStream(t *testing.T) {
+	h := start(t, "")
+	first := open(t, h, "")
+	tabs := []*tab.Tab{first}
+	for i := range 9 {
+		tb := first.Another(t)
+		tb.Go(h.URL + "/mod/dashboard/" + pages[i%len(pages)])
+		tabs = append(tabs, tb)
+	}
+	for i, tb := range tabs {
+		tb.WaitSee("[role=status]|live")
+		tb.WaitSee("h1")
+		t.Logf("tab %d is live", i)
+	}
+	// The one stream, and nothing else, is under way at the module.
+	first.Await("one stream", func() bool { return drive.Metric(t, h.URL, `modhost_http_requests_in_flight{module="dashboard"}`) == 1 })
+}
+
+// A host that goes away is told within two seconds, with the age of what is
+// shown; when it is back the page goes on by itself.
+func TestFrame_HonestWithoutHost(t *testing.T) {
+	h := start(t, "")
+	tb := open(t, h, "")
+	tb.Expect("Failed to load resource|ERR_CONNECTION_REFUSED|net::")
+	drive.Signal(t, h.PID(), syscall.SIGSTOP)
+	tb.WaitFor(4*time.Second, `document.querySelector("header [role=status]").innerText.includes("reconnecting")`)
+	tb.WaitSee(".banner|No connection")
+	drive.Signal(t, h.PID(), syscall.SIGCONT)
+	tb.WaitSee("[role=status]|live")
+	tb.WaitGone(".banner|No connection")
 }

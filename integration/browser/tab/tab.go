@@ -22,8 +22,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -375,6 +377,25 @@ func (tb *Tab) Scheme(scheme string) {
 		})
 		return err
 	}))
+}
+
+// Busy is how long the page's main thread has worked since it was opened.
+func (tb *Tab) Busy() time.Duration {
+	tb.t.Helper()
+	var busy time.Duration
+	tb.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		if _, err := chromedp.Call(ctx, performance.Enable, performance.EnableParams{}); err != nil {
+			return err
+		}
+		all, err := chromedp.Call(ctx, performance.GetMetrics, cdp.Empty{})
+		for _, m := range all.Metrics {
+			if m.Name == "TaskDuration" {
+				busy = time.Duration(m.Value * float64(time.Second))
+			}
+		}
+		return err
+	}))
+	return busy
 }
 
 // Picture writes a picture of the view into a file.
