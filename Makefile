@@ -66,12 +66,14 @@ soak: test-tools
 	MODHOST_SOAK_DURATION=$(DURATION) MODHOST_SOAK_SEED=$(SEED) MODHOST_SOAK_ROUND=$(ROUND) go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./integration/faults
 
 # What the tests need beside Go: curl drives the documented calls, the race
-# detector needs cgo and with it a C compiler. Debian as root gets what is
-# missing; elsewhere the names are printed.
+# detector needs cgo and with it a C compiler, the dashboard is looked at in
+# Chromium. Debian as root gets what is missing; elsewhere the names are printed.
 test-tools:
 	@missing=""; \
 	command -v curl >/dev/null || missing="$$missing curl"; \
 	echo '#include <stdlib.h>' | $$(go env CC) -E - >/dev/null 2>&1 || missing="$$missing gcc libc6-dev"; \
+	for b in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$b >/dev/null && browser=$$b; done; \
+	[ -n "$$browser" ] || missing="$$missing chromium fonts-dejavu-core"; \
 	[ -n "$$missing" ] || exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
