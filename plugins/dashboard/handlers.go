@@ -28,10 +28,14 @@ func (d *dashboard) routes() *http.ServeMux {
 	for _, a := range d.areas {
 		a.routes(mux)
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		sdk.WriteError(w, sdk.NewError(sdk.CodeNoSuchRoute, fmt.Sprintf("the dashboard has nothing at %.200q; its pages begin at %s/", r.URL.Path, d.env.Mounts[0])))
-	})
+	mux.HandleFunc("/static", d.nothing) // which the mux would lead to /static/
+	mux.HandleFunc("/", d.nothing)
 	return mux
+}
+
+// nothing answers that nothing is there.
+func (d *dashboard) nothing(w http.ResponseWriter, r *http.Request) {
+	sdk.WriteError(w, sdk.NewError(sdk.CodeNoSuchRoute, fmt.Sprintf("the dashboard has nothing at %.200q; its pages begin at %s/", r.URL.Path, d.env.Mounts[0])))
 }
 
 // ServeHTTP sorts by what follows the mount.
@@ -51,6 +55,10 @@ func (d *dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	inner := r.Clone(r.Context())
 	inner.URL.Path, inner.URL.RawPath = rest, ""
+	if path.Clean(rest) != rest { // the mux would lead elsewhere, past the mount
+		d.nothing(w, inner)
+		return
+	}
 	d.router.ServeHTTP(w, inner)
 }
 
