@@ -67,6 +67,10 @@ function connect() {
 /** @param {any} m */
 function receive(m) {
   const at = Date.now();
+  if (m.topic === "signedOut") {
+    location.reload();
+    return;
+  }
   if (m.topic === "lost") {
     broken.value = true;
     tick.value = at;

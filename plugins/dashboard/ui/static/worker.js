@@ -30,6 +30,7 @@ function plan(wait) {
 }
 
 function open() {
+  planned = 0;
   stream?.close();
   stream = null;
   if (tabs.size === 0) return;
@@ -57,6 +58,8 @@ function lost() {
   stream = null;
   failures++;
   tell({ topic: "lost", failures });
+  // A stream does not say why it was refused. If the session is over, the host has its sign-in page for the tabs.
+  if (failures === 2) fetch(base, { method: "HEAD", cache: "no-store" }).then((answer) => { if (answer.status === 401) tell({ topic: "signedOut" }); }, () => {});
   plan(Math.min(5000, 250 * 2 ** Math.min(failures, 5)));
 }
 
