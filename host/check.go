@@ -14,8 +14,8 @@ import (
 // Check has the plugin of each enabled module judge its part of the config, in
 // processes that are started for that alone, as no host need run. The diagnostics
 // are those that [config.Examine] can't find: what a plugin says of its own block,
-// at its place in the user's file, and executables that can't be used. Modules
-// that are not Sound are left out.
+// at its place in the user's file, executables and files for access and TLS that
+// can't be used, and warnings. Modules that are not Sound are left out.
 func Check(ctx context.Context, cfg *config.Config, logger hclog.Logger, version string) (hcl.Diagnostics, error) {
 	list, err := specs(cfg)
 	if err != nil {
@@ -28,7 +28,8 @@ func Check(ctx context.Context, cfg *config.Config, logger hclog.Logger, version
 		}
 	}
 	plugins := supervisor.New(supervisor.Options{Logger: logger, HostVersion: version})
-	diags := diagnose(cfg, plugins.Check(ctx, ask))
+	_, diags := readAccess(cfg, cfg.Listen)
+	diags = append(diags, diagnose(cfg, plugins.Check(ctx, ask))...)
 	config.Sort(diags)
 	if err := bounded(pluginStopTime, plugins.Close); err != nil {
 		return nil, fmt.Errorf("plugins did not end in time: %w", err)

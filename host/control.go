@@ -32,7 +32,8 @@ type control struct {
 	mount     func([]server.Mount) error
 	reloaded  func(applied bool) // counts reloads
 	metrics   http.Handler       // of /metrics
-	endpoints []string           // of etcd
+	gate      *gate
+	endpoints []string // of etcd
 
 	turn chan struct{} // holds one while an order is carried out, which guards changes of the rest
 
@@ -108,14 +109,18 @@ func (c *control) apply(cfg *config.Config, list []supervisor.Spec) error {
 // that a process knows which is going to be replaced.
 func (c *control) remount(list []supervisor.Spec) error {
 	var mounts []server.Mount
+	privileged := map[string]bool{}
 	add := func(name string, paths []string) {
 		for _, path := range paths {
 			if !slices.ContainsFunc(mounts, func(m server.Mount) bool { return overlap(m.Path, path) }) {
-				mounts = append(mounts, server.Mount{Path: path, Module: name, Handler: c.plugins.Handler(name)})
+				mounts = append(mounts, server.Mount{Path: path, Module: name, Handler: c.plugins.Handler(name), Privileged: privileged[name]})
 			}
 		}
 	}
 	for _, s := range list {
+		// Either is enough: privileges that a process has end with it.
+		running, _ := c.plugins.Running(s.Name)
+		privileged[s.Name] = len(s.Privileges) > 0 || len(running.Privileges) > 0
 		add(s.Name, s.Mounts)
 	}
 	for _, s := range list {

@@ -35,6 +35,7 @@ type Host struct {
 	cfg      *config.Config
 	logger   hclog.Logger
 	listener net.Listener
+	access   access
 	token    string      // that operators must present; "" on a unix socket
 	tls      *tls.Config // for asking etcd
 	version  string
@@ -99,6 +100,16 @@ func New(cfg *config.Config, logger hclog.Logger, opts ...Option) (*Host, error)
 	if h.listener, err = listen("listen", cfg.Listen, "127.0.0.1:4001", true); err != nil {
 		return nil, err
 	}
+	var diags hcl.Diagnostics
+	h.access, diags = readAccess(cfg, h.Addr().String())
+	complaints, warnings := config.Complaints(diags)
+	if len(complaints) > 0 {
+		h.listener.Close() //nolint:errcheck // nobody has connected
+		return nil, errors.New(complaints[0].String())
+	}
+	for _, w := range warnings {
+		logger.Warn("config", "warning", w)
+	}
 	return h, nil
 }
 
@@ -112,6 +123,15 @@ func listenForOrders(a config.Admin) (net.Listener, error) {
 
 // Addr returns the address that the host listens on, with its real port.
 func (h *Host) Addr() net.Addr { return h.listener.Addr() }
+
+// url returns that of a path for a client on this machine.
+func (h *Host) url(path string) string {
+	scheme := "http://"
+	if h.access.tls != nil {
+		scheme = "https://"
+	}
+	return scheme + reachable(h.Addr()) + path
+}
 
 // Run runs the host until ctx ends, and then stops it: modules are told at
 // once, the listener takes nothing new, requests in flight have the config's
@@ -151,13 +171,15 @@ func (h *Host) Run(ctx context.Context) (err error) {
 	counted := meter.Handler(plugins)
 	handler, err := server.New(server.Options{
 		Logger: h.logger.Named("http"), Modules: plugins.Modules, Ready: health,
-		Metrics: counted, Meter: meter,
+		Metrics: counted, Meter: meter, Rules: h.access.rules,
 	})
 	if err != nil {
 		return err
 	}
 	control = newControl(h.cfg, h.logger, plugins, handler.SetMounts, endpoints)
 	control.read, control.reloaded, control.metrics = h.read, meter.Reloaded, counted
+	gate := newGate(h.access, h.Addr().String(), handler.SetRules)
+	control.gate = gate
 	if err := control.start(); err != nil {
 		return err
 	}
@@ -169,11 +191,11 @@ func (h *Host) Run(ctx context.Context) (err error) {
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	parts.Go(func() {
-		stop(server.Run(running, h.listener, handler, h.logger.Named("http"), h.cfg.DrainTimeout))
+		stop(server.Run(running, h.listener, gate.tls(), handler, h.logger.Named("http"), h.cfg.DrainTimeout))
 	})
 	parts.Go(func() {
 		logger := h.logger.Named("admin")
-		stop(server.Run(running, orders, admin.Handler(control, h.token, logger), logger, h.cfg.DrainTimeout))
+		stop(server.Run(running, orders, nil, admin.Handler(control, h.token, logger), logger, h.cfg.DrainTimeout))
 	})
 	parts.Go(func() { control.reloadOn(running, h.hangups) })
 	parts.Go(func() { h.awaitReady(running, plugins.Modules) })
@@ -181,7 +203,7 @@ func (h *Host) Run(ctx context.Context) (err error) {
 	if !slices.ContainsFunc(h.cfg.Modules, func(m config.Module) bool { return m.Enabled }) {
 		h.logger.Warn("no module is enabled; add a module block to the config")
 	}
-	h.logger.Info("listening", "address", h.Addr().String(), "etcd", endpoints)
+	h.logger.Info("listening", "address", h.Addr().String(), "url", h.url("/"), "etcd", endpoints)
 
 	select {
 	case <-running.Done():

@@ -14,11 +14,17 @@ func (c *control) withLevel(changes []config.Change, level string) []config.Chan
 	if c.LogLevel() == level {
 		return changes
 	}
+	return withSetting(changes, "log_level")
+}
+
+// withSetting adds to changes that a setting of the host differs, where they
+// don't say so.
+func withSetting(changes []config.Change, name string) []config.Change {
 	if len(changes) == 0 || changes[0].Module != "" {
-		return append([]config.Change{{Kind: "changed", Settings: []string{"log_level"}}}, changes...)
+		return append([]config.Change{{Kind: "changed", Settings: []string{name}}}, changes...)
 	}
-	if host := &changes[0]; !slices.Contains(host.Settings, "log_level") {
-		host.Settings = append(host.Settings, "log_level")
+	if host := &changes[0]; !slices.Contains(host.Settings, name) {
+		host.Settings = append(host.Settings, name)
 	}
 	return changes
 }

@@ -48,7 +48,7 @@ func (h *Host) awaitReady(ctx context.Context, modules func() []supervisor.Statu
 	var ready []Ready
 	for _, m := range h.cfg.Modules {
 		if state[m.Name] == supervisor.Ready {
-			ready = append(ready, Ready{m.Name, "http://" + reachable(h.Addr()) + m.Mounts[0]})
+			ready = append(ready, Ready{m.Name, h.url(m.Mounts[0])})
 		}
 	}
 	h.onReady(ready)

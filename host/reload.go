@@ -112,7 +112,15 @@ func (c *control) takeOver(ctx context.Context, dryRun bool) (report *admin.Repo
 	if err != nil {
 		return nil, 0, err
 	}
-	plan := c.plan(c.withLevel(changes, next.LogLevel), before, after)
+	access, found := readAccess(next, c.gate.address)
+	diags = append(diags, found...)
+	changes = c.withLevel(changes, next.LogLevel)
+	if !diags.HasErrors() {
+		for _, name := range access.renewed(c.gate.access) {
+			changes = withSetting(changes, name)
+		}
+	}
+	plan := c.plan(changes, before, after)
 	diags = append(diags, c.check(ctx, next, after, plan)...)
 	if err := ctx.Err(); err != nil {
 		return nil, 0, err
@@ -127,6 +135,8 @@ func (c *control) takeOver(ctx context.Context, dryRun bool) (report *admin.Repo
 		return report, 0, nil
 	}
 	c.setLevel(next.LogLevel)
+	// Before the mounts: a module with new privileges is guarded at once.
+	c.gate.set(access)
 	again := c.failedBefore(plan, after)
 	if err := c.apply(next, after); err != nil {
 		return nil, 0, err

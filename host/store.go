@@ -84,6 +84,15 @@ func clientTLS(t config.TLS) (*tls.Config, error) {
 
 // readFile returns the content of the file that an attribute names.
 func readFile(attribute, name string) ([]byte, error) {
+	text, err := content(name)
+	if err != nil {
+		return nil, &configError{fmt.Sprintf("%s %q: %s", attribute, name, err), err}
+	}
+	return text, nil
+}
+
+// content returns that of a file, or "why; remedy".
+func content(name string) ([]byte, error) {
 	text, err := os.ReadFile(name)
 	why := "no such file; check the path"
 	switch {
@@ -94,5 +103,5 @@ func readFile(attribute, name string) ([]byte, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		why = err.Error() + "; name a file that can be read"
 	}
-	return nil, &configError{fmt.Sprintf("%s %q: %s", attribute, name, why), err}
+	return nil, &configError{why, err}
 }

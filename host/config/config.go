@@ -15,6 +15,10 @@ type Config struct {
 	LogLevel     string        // trace, debug, info, warn or error. Default "info"
 	LogFormat    string        // text or json. Default "text"
 	DrainTimeout time.Duration // how long requests in flight may take at the end. Default 10s
+	AllowedHosts []string      // names that a Host header may hold, beside IP addresses, localhost and that of Listen
+	TLS          ListenTLS
+	CORS         CORS
+	Access       Access
 	Admin        Admin
 	Etcd         Etcd
 	Modules      []Module // in the order of the files; disabled ones included

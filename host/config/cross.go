@@ -17,6 +17,7 @@ func (d *decoder) check() {
 	d.checkMounts()
 	d.checkEtcd()
 	d.checkListen()
+	d.checkAccess()
 	d.checkAdmin()
 }
 

@@ -46,7 +46,6 @@ type level struct {
 	attrs  map[string]func(*hclsyntax.Attribute)
 	blocks map[string]func(*hclsyntax.Block)
 	labels map[string]string    // blocks that have one label: what it is
-	later  []string             // names that the design has and this version has not
 	seen   map[string]hcl.Range // where each name, or name and label, stood first
 }
 
@@ -128,10 +127,6 @@ func (l *level) first(d *decoder, key, name string, r hcl.Range) bool {
 // unknown complains about the name n of an attribute or block.
 func (l *level) unknown(d *decoder, n, kind string, r hcl.Range) {
 	what := l.name(n)
-	if slices.Contains(l.later, n) {
-		d.complain(r, what, fmt.Sprintf("not available in this version; remove the %s", kind))
-		return
-	}
 	_, isAttr := l.attrs[n]
 	_, isBlock := l.blocks[n]
 	switch {

@@ -25,12 +25,18 @@ var hostSettings = []setting[*Config]{
 	{"plugin_dir", func(c *Config) any { return c.PluginDir }},
 	{"log_level", func(c *Config) any { return c.LogLevel }},
 	{"drain_timeout", func(c *Config) any { return c.DrainTimeout }},
+	{"allowed_hosts", func(c *Config) any { return c.AllowedHosts }},
+	{"cors.origins", func(c *Config) any { return c.CORS.Origins }},
+	{"access.token_file", func(c *Config) any { return c.Access.TokenFile }},
 }
 
 // fixedSettings are read once, when the host starts: they are listeners, and
 // what every module holds its state in.
 var fixedSettings = []setting[*Config]{
 	{"listen", func(c *Config) any { return c.Listen }},
+	{"tls.cert_file", func(c *Config) any { return c.TLS.CertFile }},
+	{"tls.key_file", func(c *Config) any { return c.TLS.KeyFile }},
+	{"tls.client_ca_file", func(c *Config) any { return c.TLS.ClientCAFile }},
 	{"data_dir", func(c *Config) any { return c.DataDir }},
 	{"log_format", func(c *Config) any { return c.LogFormat }},
 	{"admin.listen", func(c *Config) any { return c.Admin.Listen }},

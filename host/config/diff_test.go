@@ -68,6 +68,13 @@ module "c" {
 plugin_dir    = "plugins"
 log_level     = "debug"
 drain_timeout = "1s"
+allowed_hosts = ["a.example.org"]
+cors {
+  origins = ["*"]
+}
+access {
+  token_file = "token"
+}
 module "a" {
   enabled    = false
   mounts     = ["/mod/x"]
@@ -86,7 +93,7 @@ module "a" {
 module "b" {
 }
 `, []Change{
-			{"", "changed", []string{"plugin_dir", "log_level", "drain_timeout"}},
+			{"", "changed", []string{"plugin_dir", "log_level", "drain_timeout", "allowed_hosts", "cors.origins", "access.token_file"}},
 			{"a", "changed", []string{"enabled", "mounts", "command", "args", "env", "sha256", "privileges", "limits", "restart", "config"}},
 		}},
 	} {
@@ -122,6 +129,11 @@ func TestDiff_FixedSettings(t *testing.T) {
 	after := loadText(t, `
 listen   = "127.0.0.1:4009"
 data_dir = "elsewhere"
+tls {
+  cert_file      = "host.pem"
+  key_file       = "host.key"
+  client_ca_file = "clients.pem"
+}
 admin {
   listen     = "127.0.0.1:4002"
   token_file = "token"
@@ -151,8 +163,9 @@ etcd {
 		got = append(got, fmt.Sprintf("%s:%d", d.Summary, line))
 	}
 	want := []string{
-		"listen:2", "data_dir:3", "log_format:0", "admin.listen:5", "admin.token_file:6", "etcd.prefix:9", "etcd.embedded:0",
-		"etcd.endpoints:10", "etcd.username:11", "etcd.password_file:12", "etcd.tls.ca_file:14", "etcd.tls.cert_file:15", "etcd.tls.key_file:16",
+		"listen:2", "tls.cert_file:5", "tls.key_file:6", "tls.client_ca_file:7", "data_dir:3", "log_format:0", "admin.listen:10", "admin.token_file:11",
+		"etcd.prefix:14", "etcd.embedded:0", "etcd.endpoints:15", "etcd.username:16", "etcd.password_file:17", "etcd.tls.ca_file:19",
+		"etcd.tls.cert_file:20", "etcd.tls.key_file:21",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("refused %q, want %q", got, want)
@@ -164,9 +177,9 @@ func TestDiff_KnowsEverySetting(t *testing.T) {
 	for _, c := range []struct {
 		of    reflect.Type
 		known int
-		apart int // Etcd, Admin, Modules and at; of a module Name, Range and Sound
+		apart int // TLS, Etcd, Admin, Modules and at; of a module Name, Range and Sound
 	}{
-		{reflect.TypeFor[Config](), len(hostSettings) + 3, 4}, // listen, data_dir, log_format
+		{reflect.TypeFor[Config](), len(hostSettings) + 3, 5}, // listen, data_dir, log_format
 		{reflect.TypeFor[Module](), len(moduleSettings), 3},
 	} {
 		if n := c.of.NumField(); n != c.known+c.apart {

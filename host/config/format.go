@@ -42,9 +42,19 @@ func (c *Config) fields() []field {
 		{"log_level", "", c.LogLevel},
 		{"log_format", "", c.LogFormat},
 		{"drain_timeout", "", c.DrainTimeout.String()},
+		{"allowed_hosts", "", append([]string{}, c.AllowedHosts...)},
+	}
+	if t := c.TLS; t != (ListenTLS{}) {
+		list = append(list, field{"tls", "", given([]field{{"cert_file", "", t.CertFile}, {"key_file", "", t.KeyFile}, {"client_ca_file", "", t.ClientCAFile}})})
+	}
+	list = append(list, field{"cors", "", []field{{"origins", "", append([]string{}, c.CORS.Origins...)}}})
+	if c.Access.TokenFile != "" {
+		list = append(list, field{"access", "", []field{{"token_file", "", c.Access.TokenFile}}})
+	}
+	list = append(list, []field{
 		{"admin", "", append([]field{{"listen", "", c.Admin.Listen}}, given([]field{{"token_file", "", c.Admin.TokenFile}})...)},
 		{"etcd", "", etcd},
-	}
+	}...)
 	for _, m := range c.Modules {
 		list = append(list, field{"module", m.Name, m.fields()})
 	}

@@ -19,7 +19,6 @@ type (
 func (d *decoder) topLevel() *level {
 	l := &level{
 		labels: map[string]string{"module": "the module's name"},
-		later:  []string{"allowed_hosts", "tls", "cors"},
 	}
 	l.attrs = table{
 		"listen":        d.text(l, &d.cfg.Listen, address),
@@ -28,8 +27,9 @@ func (d *decoder) topLevel() *level {
 		"log_level":     d.text(l, &d.cfg.LogLevel, oneOf("trace", "debug", "info", "warn", "error")),
 		"log_format":    d.text(l, &d.cfg.LogFormat, oneOf("text", "json")),
 		"drain_timeout": d.duration(l, &d.cfg.DrainTimeout, 0),
+		"allowed_hosts": d.texts(l, &d.cfg.AllowedHosts, hostName),
 	}
-	l.blocks = blocks{"admin": d.admin, "etcd": d.etcd, "module": d.module}
+	l.blocks = blocks{"tls": d.tls, "cors": d.cors, "access": d.access, "admin": d.admin, "etcd": d.etcd, "module": d.module}
 	return l
 }
 

@@ -17,7 +17,8 @@ import (
 )
 
 // refusals is a listener whose connections put what net/http answers by
-// itself, to a request that it can't read, into the shape of all errors.
+// itself, to a request that it can't read, into the shape of all errors. Below
+// TLS they can do that only for who speaks no TLS.
 type refusals struct {
 	net.Listener
 	logger hclog.Logger
@@ -80,7 +81,7 @@ func (c *conn) CloseWrite() error {
 
 // Write passes p on, or says the same as JSON with a request id.
 func (c *conn) Write(p []byte) (int, error) {
-	if c.handled.Load() {
+	if c.handled.Load() || len(p) == 0 || p[0] != 'H' { // of TLS the first byte is a small number
 		return c.Conn.Write(p)
 	}
 	head, text, _ := strings.Cut(string(p), "\r\n\r\n")

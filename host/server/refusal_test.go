@@ -19,20 +19,20 @@ import (
 func TestRun_RefusalsHaveTheShapeOfErrors(t *testing.T) {
 	s := newServer(t, Options{Mounts: mounts(map[string]string{"/mod/m": "m"})})
 	url, _ := running(t, s, time.Second)
-	const good = "GET /mod/m HTTP/1.1\r\nHost: x\r\n\r\n"
+	const good = "GET /mod/m HTTP/1.1\r\nHost: localhost\r\n\r\n"
 	for _, c := range []struct {
 		name, request string
 		status        int
 		code          wire.Code
 		cause         string
 	}{
-		{"escape", "GET /a%2 HTTP/1.1\r\nHost: x\r\n\r\n", 400, wire.CodeRequestInvalid, "Bad Request"},
+		{"escape", "GET /a%2 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, wire.CodeRequestInvalid, "Bad Request"},
 		{"host", "GET / HTTP/1.1\r\n\r\n", 400, wire.CodeRequestInvalid, "missing required Host header"},
 		{"rubbish", "hello\r\n\r\n", 400, wire.CodeRequestInvalid, "Bad Request"},
-		{"version", "GET / HTTP/3.4\r\nHost: x\r\n\r\n", 505, wire.CodeRequestInvalid, "unsupported protocol version"},
-		{"encoding", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\n\r\n", 501, wire.CodeRequestInvalid, "Unsupported transfer encoding"},
-		{"expect", "POST / HTTP/1.1\r\nHost: x\r\nExpect: x\r\n\r\n", 417, wire.CodeRequestInvalid, "Expectation Failed"},
-		{"head", "GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("a", headBytes+8<<10), 431, wire.CodeTooLarge, "262144 bytes"},
+		{"version", "GET / HTTP/3.4\r\nHost: localhost\r\n\r\n", 505, wire.CodeRequestInvalid, "unsupported protocol version"},
+		{"encoding", "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: x\r\n\r\n", 501, wire.CodeRequestInvalid, "Unsupported transfer encoding"},
+		{"expect", "POST / HTTP/1.1\r\nHost: localhost\r\nExpect: x\r\n\r\n", 417, wire.CodeRequestInvalid, "Expectation Failed"},
+		{"head", "GET / HTTP/1.1\r\nHost: localhost\r\nA: " + strings.Repeat("a", headBytes+8<<10), 431, wire.CodeTooLarge, "262144 bytes"},
 	} {
 		for _, before := range []string{"", good, good + good} {
 			t.Run(c.name, func(t *testing.T) {

@@ -16,18 +16,26 @@ type response struct {
 	module  string
 	status  int // 0 until the final head is written
 	bytes   int64
+
+	rules       *rules // in force when it came
+	trustworthy bool   // its origin, to browsers
+	allowOrigin string // Access-Control-Allow-Origin; "" is none
+	varies      bool   // with Origin
 }
 
 // Unwrap is for http.ResponseController.
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // WriteHeader passes the head on. The request id in it is ours, whatever the
-// module has put there. It is not set before: a header map is a third of a
-// KiB, which thousands of waiting requests need not have.
+// module has put there. It is not set before, nor are the headers that all
+// answers have: a header map is a third of a KiB, which thousands of waiting
+// requests need not have.
 func (w *response) WriteHeader(status int) {
 	w.Header().Set(requestIDHeader, w.arrival.RequestID)
 	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.status = status
+		secure(w.Header(), w.trustworthy)
+		w.share(w.Header())
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

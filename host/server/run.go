@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -18,14 +19,15 @@ const (
 	headBytes = 256 << 10
 )
 
-// Run serves h on l, which it closes, until ctx ends. Then it takes no new
+// Run serves h on l, which it closes, until ctx ends: with TLS if secure is not
+// nil, which may have GetConfigForClient for settings that change. Then it takes no new
 // connections, waits at most drain for the requests in flight, breaks off
 // what is left and returns nil: the end of ctx is not an error. Otherwise it
 // returns the listener's error.
 //
 // There is no limit on how long a request or its answer takes, since a client
 // may wait for a lock for hours; only its head must come in time.
-func Run(ctx context.Context, l net.Listener, h http.Handler, logger hclog.Logger, drain time.Duration) error {
+func Run(ctx context.Context, l net.Listener, secure *tls.Config, h http.Handler, logger hclog.Logger, drain time.Duration) error {
 	srv := &http.Server{
 		Handler:                      marking(h),
 		ReadHeaderTimeout:            headTime,
@@ -35,9 +37,16 @@ func Run(ctx context.Context, l net.Listener, h http.Handler, logger hclog.Logge
 		ConnContext:                  withConn,
 		ConnState:                    idle,
 		ErrorLog:                     logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		TLSConfig:                    secure,
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(refusals{l, logger}) }()
+	go func() {
+		if secure == nil {
+			served <- srv.Serve(refusals{l, logger})
+			return
+		}
+		served <- srv.ServeTLS(refusals{l, logger}, "", "")
+	}()
 	select {
 	case err := <-served:
 		return err

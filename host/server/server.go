@@ -29,6 +29,9 @@ type Options struct {
 	Metrics http.Handler
 	Meter   Meter
 
+	// Rules say which requests are taken, see [Server.SetRules].
+	Rules Rules
+
 	// Ready says whether what modules need is there, etcd above all; nil is
 	// yes. A *wire.Error is answered as it is. Its ctx ends after two seconds.
 	Ready func(ctx context.Context) error
@@ -60,6 +63,8 @@ type Server struct {
 	metrics http.Handler
 	meter   Meter
 	table   atomic.Pointer[httprouter.Router]
+	rules   atomic.Pointer[rules]
+	tries   tries
 }
 
 var _ http.Handler = (*Server)(nil)
@@ -74,6 +79,7 @@ func New(o Options) (*Server, error) {
 	if s.meter == nil {
 		s.meter = unmetered{}
 	}
+	s.SetRules(o.Rules)
 	if err := s.SetMounts(o.Mounts); err != nil {
 		return nil, err
 	}
@@ -92,6 +98,9 @@ func (s *Server) SetMounts(mounts []Mount) error {
 	return nil
 }
 
+// SetRules replaces the rules at once, for requests that come from now on.
+func (s *Server) SetRules(r Rules) { s.rules.Store(newRules(r)) }
+
 // ServeHTTP gives the request an id of ours (one that the client has sent is
 // left to the module, as any header), routes it, and logs it when it is over:
 // at debug level, since a service of waiting and polling clients has nothing
@@ -102,6 +111,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ResponseWriter: w,
 		meter:          s.meter,
 		arrival:        supervisor.Arrival{RequestID: rand.Text(), Received: time.Now()},
+		rules:          s.rules.Load(),
+		trustworthy:    trustworthy(r),
 	}
 	defer s.finish(res, r)
 	s.route(res, r)
@@ -135,24 +146,64 @@ func (s *Server) finish(res *response, r *http.Request) {
 	}
 }
 
-func (s *Server) route(w http.ResponseWriter, r *http.Request) {
+// route finds who answers, if the rules let anybody.
+func (s *Server) route(res *response, r *http.Request) {
+	if e := res.rules.misdirected(r); e != nil {
+		wire.WriteError(res, e)
+		return
+	}
 	path := r.URL.EscapedPath()
-	switch path {
-	case "/mod", "/mod/":
-		readOnly(w, r, s.listing)
-	case "/healthz":
-		readOnly(w, r, s.healthz)
-	case "/readyz":
-		readOnly(w, r, s.readyz)
-	case "/metrics":
-		readOnly(w, r, s.metrics.ServeHTTP)
-	default:
-		if enter, _, _ := s.table.Load().Lookup(anyMethod, path); enter != nil {
-			enter(w, r, nil)
+	own := s.own(path)
+	if own == nil {
+		if m := lookup(s.table.Load(), path); m != nil {
+			s.enter(res, r, m)
 			return
 		}
-		noSuchRoute(w, r)
+		own = noSuchRoute
 	}
+	if e := res.rules.foreign(r, nil); e != nil {
+		wire.WriteError(res, e)
+		return
+	}
+	own(res, r)
+}
+
+// own returns what answers at a path of the host's own, or nil.
+func (s *Server) own(path string) http.HandlerFunc {
+	switch path {
+	case "/mod", "/mod/":
+		return readOnly(s.listing)
+	case "/healthz":
+		return readOnly(s.healthz)
+	case "/readyz":
+		return readOnly(s.readyz)
+	case "/metrics":
+		return readOnly(s.metrics.ServeHTTP)
+	}
+	return nil
+}
+
+// enter hands a request over to the module if the rules allow it. What they
+// refuse does not count as the module's.
+func (s *Server) enter(res *response, r *http.Request, m *Mount) {
+	if e := res.rules.foreign(r, m); e != nil {
+		wire.WriteError(res, e)
+		return
+	}
+	if m.Privileged {
+		if !s.admit(res, r, m) {
+			return
+		}
+	} else {
+		if res.rules.cors(res, r) {
+			return
+		}
+		res.rules.withoutToken(r)
+	}
+	withoutSession(r.Header)
+	res.module, res.arrival.Mount = m.Module, m.Path
+	res.meter.Began(m.Module)
+	m.Handler.ServeHTTP(res, r.WithContext(supervisor.WithArrival(r.Context(), &res.arrival)))
 }
 
 func noSuchRoute(w http.ResponseWriter, r *http.Request) {
@@ -165,11 +216,13 @@ func noSuchRoute(w http.ResponseWriter, r *http.Request) {
 }
 
 // readOnly lets GET and HEAD through.
-func readOnly(w http.ResponseWriter, r *http.Request, h http.HandlerFunc) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		wire.WriteError(w, wire.NewError(wire.CodeMethodNotAllowed, "GET and HEAD are"))
-		return
+func readOnly(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			wire.WriteError(w, wire.NewError(wire.CodeMethodNotAllowed, "GET and HEAD are"))
+			return
+		}
+		h(w, r)
 	}
-	h(w, r)
 }

@@ -51,7 +51,7 @@ func newServer(t *testing.T, o Options) *Server {
 
 // get asks s; target is the request URI as it stands on the wire.
 func get(s http.Handler, method, target string, header ...string) *httptest.ResponseRecorder {
-	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(method + " " + target + " HTTP/1.1\r\nHost: x\r\n" + strings.Join(header, "\r\n") + "\r\n\r\n")))
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(method + " " + target + " HTTP/1.1\r\nHost: localhost\r\n" + strings.Join(header, "\r\n") + "\r\n\r\n")))
 	if err != nil {
 		panic(err)
 	}
@@ -289,7 +289,7 @@ func running(t *testing.T, s http.Handler, drain time.Duration) (url string, sto
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- Run(ctx, l, s, hclog.NewNullLogger(), drain) }()
+	go func() { done <- Run(ctx, l, nil, s, hclog.NewNullLogger(), drain) }()
 	t.Cleanup(cancel)
 	return "http://" + l.Addr().String(), func() <-chan error { cancel(); return done }
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/etcd-modules/modhost/host/supervisor"
 	"github.com/julienschmidt/httprouter"
 )
 
@@ -16,6 +15,10 @@ type Mount struct {
 	Path    string // absolute, without a trailing slash
 	Module  string // whose it is, for the log and the meter
 	Handler http.Handler
+
+	// Privileged modules may do more than others, so that what is asked of
+	// them is looked at more closely: see [Rules].
+	Privileged bool
 }
 
 // anyMethod is the one method that mounts are registered under: which methods
@@ -42,16 +45,27 @@ func newTable(mounts []Mount) (*httprouter.Router, error) {
 				return nil, fmt.Errorf("mount %q: overlaps with mount %q; choose another", m.Path, other.Path)
 			}
 		}
-		router.Handle(anyMethod, m.Path, m.enter)
-		router.Handle(anyMethod, m.Path+"/*rest", m.enter)
+		tell := func(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) { w.(*found).mount = &m }
+		router.Handle(anyMethod, m.Path, tell)
+		router.Handle(anyMethod, m.Path+"/*rest", tell)
 	}
 	return router, nil
 }
 
-// enter hands a request over to the module. w is a *response.
-func (m Mount) enter(w http.ResponseWriter, r *http.Request, _ httprouter.Params) {
-	res := w.(*response)
-	res.module, res.arrival.Mount = m.Module, m.Path
-	res.meter.Began(m.Module)
-	m.Handler.ServeHTTP(w, r.WithContext(supervisor.WithArrival(r.Context(), &res.arrival)))
+// found is the answer of a router to lookup: not a ResponseWriter that is ever
+// written to.
+type found struct {
+	http.ResponseWriter
+	mount *Mount
+}
+
+// lookup returns the mount that path lies below, or nil.
+func lookup(router *httprouter.Router, path string) *Mount {
+	tell, _, _ := router.Lookup(anyMethod, path)
+	if tell == nil {
+		return nil
+	}
+	var f found
+	tell(&f, nil, nil)
+	return f.mount
 }

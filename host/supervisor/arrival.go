@@ -3,6 +3,8 @@ package supervisor
 import (
 	"context"
 	"time"
+
+	"github.com/etcd-modules/modhost/sdk/wire"
 )
 
 // An Arrival is what the listener knows about a request and a module has to
@@ -11,6 +13,7 @@ type Arrival struct {
 	RequestID string    // made by the host, unique for ever
 	Mount     string    // the one that matched
 	Received  time.Time // when the head had been read
+	Access    wire.Access
 }
 
 type arrivalKey struct{}

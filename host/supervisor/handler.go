@@ -32,6 +32,7 @@ func (m *module) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	q := wire.NewRequest(w, r, arrival.RequestID, arrival.Mount, arrival.Received)
 	defer q.Close()
+	q.SetAccess(arrival.Access)
 	if err := m.carry(r.Context(), q, arrival.Mount); err != nil {
 		var answer *wire.Error
 		if q.Answered() || !errors.As(err, &answer) {

@@ -39,10 +39,13 @@ const (
 	CodeInternal         Code = 714 // 500: a defect of ours or of a module
 	CodeTimedOut         Code = 715 // 503: request_timeout of the module's limits
 	CodeBusy             Code = 716 // 429: the module's concurrency limit
-	CodeUnauthorized     Code = 717 // 401: no or a wrong token, on the admin listener
+	CodeUnauthorized     Code = 717 // 401: no or a wrong token
 	CodeConfigRefused    Code = 718 // 422: the config has errors, nothing was changed
 	CodeNoSuchModule     Code = 719 // 404: no module of that name in the config
 	CodeReadOnly         Code = 720 // 403: only reading is allowed
+	CodeCrossOrigin      Code = 721 // 403: a page of another origin may not do this
+	CodeMisdirected      Code = 722 // 421: the name in Host is not the host's
+	CodeTooManyTries     Code = 723 // 429: too many wrong tokens
 	CodeChanged          Code = 725 // 409: what the request is about was changed by somebody else
 )
 
@@ -107,6 +110,12 @@ func (c Code) message() string {
 		return "No such module"
 	case CodeReadOnly:
 		return "Read-only"
+	case CodeCrossOrigin:
+		return "Cross-origin request refused"
+	case CodeMisdirected:
+		return "Misdirected request"
+	case CodeTooManyTries:
+		return "Too many tries"
 	case CodeChanged:
 		return "Changed meanwhile"
 	}
@@ -133,14 +142,16 @@ func (c Code) status() int {
 		return http.StatusMethodNotAllowed
 	case CodeTooLarge:
 		return http.StatusRequestEntityTooLarge
-	case CodeBusy:
+	case CodeBusy, CodeTooManyTries:
 		return http.StatusTooManyRequests
 	case CodeUnauthorized:
 		return http.StatusUnauthorized
 	case CodeConfigRefused:
 		return http.StatusUnprocessableEntity
-	case CodeReadOnly:
+	case CodeReadOnly, CodeCrossOrigin:
 		return http.StatusForbidden
+	case CodeMisdirected:
+		return http.StatusMisdirectedRequest
 	case CodeChanged:
 		return http.StatusConflict
 	}

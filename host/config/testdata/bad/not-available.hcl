@@ -1,10 +1,3 @@
-allowed_hosts = ["example.org"]
-tls {
-  cert_file = "host.pem"
-}
-cors {
-  origins = ["*"]
-}
 etcd {
   api = "v3"
 }

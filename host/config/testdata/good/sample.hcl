@@ -4,6 +4,7 @@ data_dir      = "data"           # relative to the working directory
 log_level     = "info"           # trace debug info warn error
 log_format    = "text"           # text json
 drain_timeout = "10s"
+allowed_hosts = [] # names accepted in Host besides IP literals and localhost
 
 admin {
   listen = "unix:data/admin.sock" # default: admin.sock in data_dir, mode 0600; TCP only with token_file
