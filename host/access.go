@@ -111,7 +111,7 @@ func readToken(name string) (string, error) {
 	case token == "":
 		return "", errors.New("is empty; write a token into it, for example by: openssl rand -base64 24")
 	case token != strings.TrimSpace(token) || strings.ContainsFunc(token, func(c rune) bool { return c < ' ' || c == 0x7f }):
-		return "", errors.New("holds more than one word or line; write nothing but the token into it")
+		return "", errors.New("holds several lines, or space beside the token; write nothing but the token into it")
 	}
 	return token, nil
 }

@@ -75,7 +75,7 @@ func run(t *testing.T, cfg *config.Config, change ...func(*Host)) *running {
 	for _, f := range change {
 		f(h)
 	}
-	r.Host, r.url = h, "http://"+h.Addr().String()
+	r.Host, r.url = h, strings.TrimSuffix(h.url("/"), "/")
 	var ctx context.Context
 	ctx, r.stop = context.WithCancel(context.Background())
 	done := make(chan struct{})

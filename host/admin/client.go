@@ -130,7 +130,7 @@ func (c *Client) SetLogLevel(ctx context.Context, level string) error {
 func (c *Client) failure(ctx context.Context, err error) error {
 	var answer *wire.Error
 	errors.As(err, &answer)
-	elsewhere := answer != nil && answer.Code == wire.CodeNoSuchRoute
+	elsewhere := answer != nil && (answer.Code == wire.CodeNoSuchRoute || answer.Code == wire.CodeMisdirected)
 	switch {
 	case err == nil, answer != nil && !elsewhere:
 		return err

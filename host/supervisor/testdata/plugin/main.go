@@ -162,6 +162,10 @@ func (m *module) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/print":
 		fmt.Println("to stdout")
 		fmt.Fprintln(os.Stderr, "to stderr")
+	case path == "/access":
+		x := wire.FromContext(r.Context())
+		why, yes := x.ReadOnly()
+		fmt.Fprintf(w, "%q %t %q %t", why, yes, x.User(), x.SignedIn())
 	case path == "/wait": // resumable, until the process drains
 		x := wire.FromContext(r.Context())
 		if err := x.Resumable(); err != nil {
