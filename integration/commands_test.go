@@ -52,6 +52,7 @@ import (
 //	signal KILL|STOP|CONT PID    sends a signal to a process of the script
 //	gone PID                     the process ends, see soon
 //	repeat FILE N TEXT           writes N times TEXT to FILE
+//	certificates NAME            makes NAME-ca.pem, NAME.pem and NAME.key, see drive.MakeTLSFiles
 var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"host":      plainly(cmdHost),
 	"curl":      cmdCurl,
@@ -73,6 +74,10 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"signal":    plainly(cmdSignal),
 	"gone":      plainly(cmdGone),
 	"repeat":    plainly(cmdRepeat),
+	"certificates": plainly(func(ts *testscript.TestScript, args []string) {
+		_, err := drive.MakeTLSFiles(on(ts).dir, args[0])
+		ts.Check(err)
+	}),
 }
 
 // plainly is for commands that have no negation.

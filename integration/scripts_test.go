@@ -30,7 +30,7 @@ var update = flag.Bool("update", false, "write the golden parts of the scripts a
 // beside testscript's own commands.
 func TestScripts(t *testing.T) {
 	dir := programs(t).Dir
-	greeter(t, dir)
+	modules(t, dir)
 	testscript.Run(t, testscript.Params{
 		Dir:                filepath.Join("testdata", "script"),
 		RequireUniqueNames: true,
@@ -55,16 +55,18 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// greeter builds the module hello, which some scripts use beside the bundled
-// ones, where the host looks for plugins.
-func greeter(t *testing.T, dir string) {
+// modules builds the modules hello and privileged, which some scripts use beside
+// the bundled ones, where the host looks for plugins.
+func modules(t *testing.T, dir string) {
 	t.Helper()
-	args := []string{"build", "-o", filepath.Join(dir, "modhost-hello")}
-	if drive.Race {
-		args = append(args, "-race")
-	}
-	if out, err := exec.Command("go", append(args, "./testdata/plugin")...).CombinedOutput(); err != nil {
-		t.Fatalf("build the module hello: %v\n%s", err, out)
+	for name, folder := range map[string]string{"hello": "plugin", "privileged": "privileged"} {
+		args := []string{"build", "-o", filepath.Join(dir, "modhost-"+name)}
+		if drive.Race {
+			args = append(args, "-race")
+		}
+		if out, err := exec.Command("go", append(args, "./testdata/"+folder)...).CombinedOutput(); err != nil {
+			t.Fatalf("build the module %s: %v\n%s", name, err, out)
+		}
 	}
 }
 
@@ -218,7 +220,7 @@ var signals = map[string]syscall.Signal{
 	"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL, "HUP": syscall.SIGHUP, "STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT,
 }
 
-var listening = regexp.MustCompile(`listening.*address\W+([0-9.]+:\d+).*etcd\W+(http[^"\]]+)`)
+var listening = regexp.MustCompile(`listening.*?address\W+?((?:[0-9.]+|\[::\]):\d+).*etcd\W+(http[^"\]]+)`)
 
 // launch starts a host and waits until it listens.
 func (s *stage) launch(ts *testscript.TestScript, config string) error {
@@ -264,6 +266,7 @@ func (s *stage) launch(ts *testscript.TestScript, config string) error {
 	if err != nil {
 		return err
 	}
+	found[1] = strings.Replace(found[1], "[::]", "127.0.0.1", 1) // all interfaces
 	ts.Setenv("ADDRESS", found[1])
 	ts.Setenv("ETCD", found[2])
 	ts.Setenv("ETCD_ADDRESS", strings.TrimPrefix(found[2], "http://"))

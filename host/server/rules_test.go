@@ -169,6 +169,9 @@ func TestRules_CORS(t *testing.T) {
 			if got = strings.Join(strings.Fields(got), " "); got != strings.TrimSpace(c.want) {
 				t.Errorf("answer = %s, want %s", got, c.want)
 			}
+			if w.Code == 204 && w.Body.Len() > 0 {
+				t.Errorf("the module was asked: %s", w.Body)
+			}
 			if h.Get("Access-Control-Allow-Credentials") != "" {
 				t.Error("credentials are allowed")
 			}

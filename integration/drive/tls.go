@@ -11,10 +11,6 @@ import (
 	"time"
 )
 
-// TLSFiles are the names of PEM files: an authority, and a certificate by it
-// with its key that is for servers and clients.
-type TLSFiles struct{ CA, Cert, Key string }
-
 // StartTLSMember starts one member whose client API is on https only, for
 // clients with a certificate, and waits until it answers. It is killed at the
 // end of the test.

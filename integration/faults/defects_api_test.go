@@ -330,7 +330,10 @@ func wantJSONError(t *testing.T, what string, r drive.Reply, status int) {
 // because they called it without the certificates.
 func d26TLS(t *testing.T, _ *drive.Host) {
 	p := programs(t)
-	f := makeCertificates(t)
+	f, err := drive.MakeTLSFiles(t.TempDir(), "etcd")
+	if err != nil {
+		t.Fatal(err)
+	}
 	etcd := p.StartTLSMember(t, f)
 	h := p.Start(t, strings.Replace(drive.Joined(etcd.URL), "etcd {", fmt.Sprintf(`etcd {
   tls {

@@ -19,6 +19,7 @@ func newModule(_ struct{}, env *sdk.Env) (http.Handler, error) {
 	m := &module{env}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+env.Mounts[0]+"/granted", m.granted)
+	mux.HandleFunc(env.Mounts[0]+"/access", m.access)
 	mux.HandleFunc("GET "+env.Mounts[0]+"/keys/", m.keys)
 	mux.HandleFunc("PUT "+env.Mounts[0]+"/keys/", m.keys)
 	mux.HandleFunc("GET "+env.Mounts[0]+"/members", m.members)
@@ -33,6 +34,14 @@ type module struct{ *sdk.Env }
 // granted says what there is, beside what the config has said.
 func (m *module) granted(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintf(w, "%s keys=%t cluster=%t modules=%t", strings.Join(m.Privileges, ","), m.Keys != nil, m.Cluster != nil, m.Modules != nil)
+}
+
+// access says what the host tells of who asks, and shows what a client's proof
+// would be if the host handed it on.
+func (m *module) access(w http.ResponseWriter, r *http.Request) {
+	x := sdk.RequestOf(r)
+	why, readOnly := x.ReadOnly()
+	fmt.Fprintf(w, "readonly=%t why=%q user=%q signedin=%t authorization=%q cookie=%q", readOnly, why, x.User(), x.SignedIn(), r.Header.Get("Authorization"), r.Header.Get("Cookie"))
 }
 
 func (m *module) keys(w http.ResponseWriter, r *http.Request) {
