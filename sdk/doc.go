@@ -64,6 +64,19 @@
 //		return nil, errors.New(`add privileges = ["modules"] to the module's block`)
 //	}
 //
+// # Who asks
+//
+// A module with privileges is guarded by the host: by a token, by certificates,
+// or by letting nothing be changed. [Exchange.ReadOnly] says so and why, so that
+// a page need not offer what would be refused; [Exchange.User] is who asks, for
+// people to read. A page whose user has signed in, see [Exchange.SignedIn], lets
+// them sign out by a form, which the host answers:
+//
+//	<form method="post"><input type="hidden" name="modhost_sign_out" value="1"><button>Sign out</button></form>
+//
+// What must not be changed by a page of another site must not be changed on GET:
+// all else is refused by the host before it comes here.
+//
 // # Metrics and log lines
 //
 // What a module registers with [Env.Metrics] is shown at the host's /metrics,
