@@ -120,6 +120,15 @@ func TestForce_WithoutLooking(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		q, _ := b.process("p")
 		w := b.watcher()
+		first := b.acquire(q, hourly(b.request("a", "x", Forever))).granted()
+		waits := b.acquire(q, hourly(b.request("a", "y", Forever)))
+		if err := NewView(b.db).Force(context.Background(), "a", b.index("y"), "bob"); err != nil {
+			t.Errorf("Force = %v", err)
+		}
+		waits.fails(ErrRemoved)
+		b.release(q, "a", first)
+		synctest.Wait()
+		w.endings = nil
 		g := b.acquire(q, hourly(b.request("a", "", Forever))).granted()
 		if err := NewView(b.db).Force(context.Background(), "a", g.Index, "<b>\"ada\"\n"); err != nil {
 			t.Errorf("Force = %v", err)
@@ -149,8 +158,10 @@ func TestForce_ThatCameToNothing(t *testing.T) {
 			t.Errorf("%d words left, want 1: it may come yet", b.words())
 		}
 		time.Sleep(forcedWithin + time.Second)
+		late := b.watcher() // reads the word
 		b.release(q, "a", g)
 		w.ended(fmt.Sprintf("a %d released", g.Index))
+		late.ended(fmt.Sprintf("a %d released", g.Index))
 
 		// A reply that is lost is no reason to say that nobody has forced it.
 		g = b.acquire(q, hourly(b.request("a", "x", Forever))).granted()

@@ -242,9 +242,6 @@ func (v *View) changed(dir string) {
 // ended tells of the end of a place. The mutex is held.
 func (v *View) ended(e Ending) {
 	v.tell(func(w *follower) {
-		if w.all {
-			return // it has yet to see what there is
-		}
 		if len(w.endings) == mostEndings {
 			w.endings = slices.Delete(w.endings, 0, mostEndings/2)
 			w.missed += mostEndings / 2

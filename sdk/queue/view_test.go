@@ -255,6 +255,9 @@ func TestView_TellsHowPlacesEnd(t *testing.T) {
 		e := b.entries("a")[1]
 		b.release(p, "a", g)
 		w.ended(fmt.Sprintf("a %d released, next %d", g.Index, tt))
+		if _, err := q.Renew(context.Background(), "a", Target{Index: tt}, time.Minute); err != nil {
+			b.t.Fatal(err)
+		}
 		now := b.entries("a")[0]
 		if now.rec.State != held || now.entry.Created != e.entry.Created {
 			b.t.Fatalf("first is %+v", now)
@@ -263,7 +266,9 @@ func TestView_TellsHowPlacesEnd(t *testing.T) {
 		if _, err := b.db.Swap(context.Background(), now.entry, back.encode(), 0); err != nil {
 			b.t.Fatal(err)
 		}
-		w.ended(fmt.Sprintf("a %d withdrawn, next %d", tt, tt))
+		if e := w.ended(fmt.Sprintf("a %d withdrawn, next %d", tt, tt)); len(e) == 1 && (!e[0].Place.Renewed || e[0].Next.Renewed || e[0].Next.Held) {
+			t.Errorf("ending: %+v, next %+v", e[0], e[0].Next)
+		}
 		if _, err := b.db.Get(context.Background(), now.entry.Key, store.Local); err != nil {
 			b.t.Fatal(err)
 		}
@@ -472,11 +477,11 @@ func TestView_ReadsAnewWhatTheWatchHasMissed(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		q, _ := b.process("p")
 		w := b.watcher()
-		for _, name := range []string{"a", "b", "c", "d", "e"} {
+		for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
 			b.acquire(q, hourly(b.request(name, "x", Forever))).granted()
 		}
 		index := func(name string) store.Revision { return b.entries(name)[0].entry.Created }
-		a, bb, c, e := index("a"), index("b"), index("c"), index("e")
+		a, bb, c, e, f := index("a"), index("b"), index("c"), index("e"), index("f")
 		w.places("a", fmt.Sprintf("%d x*", a))
 		started := time.Now()
 		time.Sleep(1500 * time.Millisecond)
@@ -491,6 +496,7 @@ func TestView_ReadsAnewWhatTheWatchHasMissed(t *testing.T) {
 		if _, err := q.Renew(context.Background(), "d", Target{Value: "x"}, time.Hour); err != nil {
 			b.t.Fatal(err)
 		}
+		waits := b.acquire(q, b.request("f", "y", Forever))
 		w.mu.Lock()
 		w.updates = nil
 		w.mu.Unlock()
@@ -508,12 +514,16 @@ func TestView_ReadsAnewWhatTheWatchHasMissed(t *testing.T) {
 		}
 		w.mu.Unlock()
 		w.ended(fmt.Sprintf("a %d unseen", a), fmt.Sprintf("b %d forced by ada", bb), fmt.Sprintf("c %d unseen, next %d", c, index("c")))
-		if !slices.Equal(told, []string{"a", "b", "c", "d"}) {
+		if !slices.Equal(told, []string{"a", "b", "c", "d", "f"}) {
 			t.Errorf("told of %q", told)
 		}
 		// What was not changed has the time that was known exactly.
-		if p := w.places("e", fmt.Sprintf("%d x*", e))[0]; !p.Expires.Equal(started.Add(time.Hour)) {
-			t.Errorf("expires at %v, want %v", p.Expires, started.Add(time.Hour))
+		waits.waiting()
+		y := b.entries("f")[1].entry.Created
+		for _, p := range []Place{w.places("e", fmt.Sprintf("%d x*", e))[0], w.places("f", fmt.Sprintf("%d x*", f), fmt.Sprintf("%d y", y))[0]} {
+			if !p.Expires.Equal(started.Add(time.Hour)) {
+				t.Errorf("expires at %v, want %v", p.Expires, started.Add(time.Hour))
+			}
 		}
 		if !w.places("d", fmt.Sprintf("%d x*", index("d")))[0].Renewed {
 			t.Error("not renewed")

@@ -148,11 +148,7 @@ func (v *View) apply(ev store.Event) {
 	now := time.Now()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.contact.Seen = now
-	if ev.Revision <= v.rev {
-		return
-	}
-	v.rev = ev.Revision
+	v.contact.Seen, v.rev = now, ev.Revision
 	switch kind, _, _ := strings.Cut(ev.Entry.Key, "/"); kind {
 	case linesDir:
 		v.applyPlace(ev, now)
