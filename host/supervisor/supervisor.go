@@ -98,7 +98,6 @@ func (s *Supervisor) Apply(desired []Spec) {
 			delete(s.modules, name)
 		}
 	}
-	s.news.ring()
 }
 
 // Modules returns what is known about each module at this moment, sorted by
