@@ -74,6 +74,7 @@ func serve(t *testing.T, h http.Handler) *Client {
 type fake struct {
 	Backend
 	modules  []supervisor.Status
+	ends     []supervisor.End
 	report   *Report
 	reload   error
 	level    string
@@ -86,7 +87,7 @@ func (f *fake) Modules() []supervisor.Status { return f.modules }
 func (f *fake) Module(name string) (Module, bool) {
 	for _, m := range f.modules {
 		if m.Name == name {
-			return NewModule(m, supervisor.Spec{Path: "bin/x", DrainTimeout: time.Second}, 3, nil), true
+			return NewModule(m, supervisor.Spec{Path: "bin/x", DrainTimeout: time.Second}, 3, f.ends), true
 		}
 	}
 	return Module{}, false
