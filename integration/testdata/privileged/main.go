@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/etcd-modules/modhost/sdk"
@@ -16,7 +17,7 @@ import (
 func main() { sdk.Serve("privileged", struct{}{}, newModule) }
 
 func newModule(_ struct{}, env *sdk.Env) (http.Handler, error) {
-	m := &module{env}
+	m := &module{Env: env, views: make(map[string]*view)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+env.Mounts[0]+"/granted", m.granted)
 	mux.HandleFunc(env.Mounts[0]+"/access", m.access)
@@ -26,10 +27,20 @@ func newModule(_ struct{}, env *sdk.Env) (http.Handler, error) {
 	mux.HandleFunc("GET "+env.Mounts[0]+"/modules", m.modules)
 	mux.HandleFunc("POST "+env.Mounts[0]+"/{order}/{name}", m.order)
 	mux.HandleFunc("GET "+env.Mounts[0]+"/logs/{name}", m.logs)
+	mux.HandleFunc("GET "+env.Mounts[0]+"/modules/{name}", m.detail)
+	mux.HandleFunc("GET "+env.Mounts[0]+"/follow", m.follow)
+	mux.HandleFunc("GET "+env.Mounts[0]+"/metrics/{name}", m.metrics)
+	mux.HandleFunc("GET "+env.Mounts[0]+"/view/{module}", m.view)
+	mux.HandleFunc("POST "+env.Mounts[0]+"/force/{module}/{line}/{index}", m.force)
 	return mux, nil
 }
 
-type module struct{ *sdk.Env }
+type module struct {
+	*sdk.Env
+
+	mu    sync.Mutex // guards views
+	views map[string]*view
+}
 
 // granted says what there is, beside what the config has said.
 func (m *module) granted(w http.ResponseWriter, _ *http.Request) {
@@ -62,6 +73,30 @@ func (m *module) members(w http.ResponseWriter, r *http.Request) {
 
 func (m *module) modules(w http.ResponseWriter, r *http.Request) {
 	answer(w, func() (any, error) { return m.Modules.Modules(r.Context()) })
+}
+
+func (m *module) detail(w http.ResponseWriter, r *http.Request) {
+	answer(w, func() (any, error) { return m.Modules.Module(r.Context(), r.PathValue("name")) })
+}
+
+// follow passes the listings on as they come.
+func (m *module) follow(w http.ResponseWriter, r *http.Request) {
+	err := m.Modules.Follow(r.Context(), func(list []sdk.ModuleStatus) error {
+		if err := json.NewEncoder(w).Encode(list); err != nil {
+			return err
+		}
+		return http.NewResponseController(w).Flush()
+	})
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (m *module) metrics(w http.ResponseWriter, r *http.Request) {
+	answer(w, func() (any, error) {
+		all, err := m.Modules.Metrics(r.Context())
+		return all[r.PathValue("name")], err
+	})
 }
 
 func (m *module) order(w http.ResponseWriter, r *http.Request) {
