@@ -14,20 +14,21 @@ import (
 // The programs under test, with the race detector if the tests have it: built
 // once for all tests. What counts memory or CPU uses plain ones.
 var (
-	programs = lazy(drive.Build{Race: drive.Race})
-	plain    = lazy(drive.Build{})
+	programs = lazy(drive.Build{Race: drive.Race}.Make)
+	plain    = lazy(drive.Build{}.Make)
 )
 
 var buildDirs []string // removed at the end; filled by one goroutine before the tests
 
-func lazy(b drive.Build) func(testing.TB) drive.Programs {
+// lazy returns what make has built into a folder, when it is first asked for.
+func lazy[T any](make func(dir string) (T, error)) func(testing.TB) T {
 	dir, err := os.MkdirTemp("", "modhost-test-")
 	if err != nil {
 		panic(err)
 	}
 	buildDirs = append(buildDirs, dir)
-	made := sync.OnceValues(func() (drive.Programs, error) { return b.Make(dir) })
-	return func(t testing.TB) drive.Programs {
+	made := sync.OnceValues(func() (T, error) { return make(dir) })
+	return func(t testing.TB) T {
 		t.Helper()
 		p, err := made()
 		if err != nil {

@@ -16,14 +16,22 @@ import (
 // privileged is the config block of testdata/privileged.
 func privileged(t *testing.T, name, privileges string) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "privileged")
-	cmd := exec.Command("go", "build", "-o", program, "./integration/testdata/privileged")
+	return fmt.Sprintf("module %q {\n  command = %q\n  privileges = %s\n}\n", name, privilegedProgram(t), privileges)
+}
+
+var privilegedProgram = lazy(func(dir string) (string, error) {
+	program := filepath.Join(dir, "privileged")
+	args := []string{"build", "-o", program}
+	if drive.Race {
+		args = append(args, "-race")
+	}
+	cmd := exec.Command("go", append(args, "./integration/testdata/privileged")...)
 	cmd.Dir = drive.Root()
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", cmd, err, out)
+		return "", fmt.Errorf("%s: %w\n%s", cmd, err, out)
 	}
-	return fmt.Sprintf("module %q {\n  command = %q\n  privileges = %s\n}\n", name, program, privileges)
-}
+	return program, nil
+})
 
 // told sends a request and returns status and body.
 func told(t *testing.T, h *drive.Host, method, path string) (int, string) {
