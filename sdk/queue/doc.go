@@ -38,6 +38,12 @@
 //     come: what became of the entry before is not told to it.
 //  7. A listing older than what was already seen is refused.
 //
+// Somebody who stands in no line can look on by a [View], also at the lines of
+// another module. Its [View.Force] removes a place as Release does, by its index,
+// and leaves a word for other views before it does. When a place was made, when
+// it was granted and whether it was renewed stand in its entry for that, and
+// nothing rests on it.
+//
 // What it does can be counted: see [Observer], [Queue.Waiting] and
 // [Queue.Census]. Package sdk/queuemetrics makes metrics of it.
 //
