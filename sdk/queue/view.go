@@ -50,7 +50,7 @@ type Place struct {
 	TTL       time.Duration  // as asked for, counted from the grant or the last renewal
 	Asked     time.Time      // when it came into the line, by the clock of its host; zero if an older version has made it
 	Since     time.Time      // of the grant, by the clock of the host that wrote it; zero before
-	Expires   time.Time      // when its TTL is over, by this machine's clock, up to a second late; zero while it waits: it can't expire
+	Expires   time.Time      // as of [store.Entry]; zero while it waits: then it can't expire
 	Sessions  int            // how many processes wait on it, or did until the grant; at least 1 while it waits
 	Renewed   bool           // since the grant
 }

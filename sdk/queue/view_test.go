@@ -381,7 +381,7 @@ func TestView_SaysWhenItMayBeOld(t *testing.T) {
 			inBubble(t, func(b *bench) {
 				q, _ := b.process("p")
 				w := b.watcher()
-				time.Sleep(time.Hour)
+				time.Sleep(time.Minute)
 				w.contact(true, lookEvery)
 				g := b.acquire(q, hourly(b.request("a", "x", Forever))).granted()
 				w.places("a", fmt.Sprintf("%d x*", g.Index))
@@ -392,7 +392,7 @@ func TestView_SaysWhenItMayBeOld(t *testing.T) {
 				w.contact(false, 2*time.Second+lookEvery)
 				b.release(q, "a", g)
 				w.places("a", fmt.Sprintf("%d x*", g.Index)) // as it was
-				time.Sleep(10 * time.Minute)
+				time.Sleep(2 * time.Minute)
 				w.contact(false, time.Since(gone)+lookEvery)
 				w.ended()
 				w.store.SetHook(nil)

@@ -41,16 +41,12 @@ func (l *viewLine) holds(i int) bool { return i == 0 && l.items[0].rec.State == 
 
 func (l *viewLine) place(i int) Place {
 	it := l.items[i]
-	p := Place{
+	return Place{
 		Index: it.entry.Created, Modified: it.entry.Modified,
 		Value: it.rec.Value, Anonymous: it.rec.Anonymous, Held: l.holds(i),
-		TTL: it.rec.ttl(), Asked: it.rec.asked(), Since: it.rec.since(),
+		TTL: it.rec.ttl(), Asked: it.rec.asked(), Since: it.rec.since(), Expires: it.entry.Expires,
 		Sessions: len(it.rec.Sessions), Renewed: it.rec.Renewed,
 	}
-	if it.entry.TTL > 0 {
-		p.Expires = it.seen.Add(it.entry.TTL)
-	}
-	return p
 }
 
 // first is the first place, or nil. l may be nil.
@@ -99,7 +95,7 @@ func (v *View) load(list store.Listing) {
 	for dir, l := range lines {
 		old := before[dir]
 		if old != nil && slices.EqualFunc(old.items, l.items, sameState) {
-			*l = *old // with the times at which it was seen
+			lines[dir] = old
 			continue
 		}
 		v.changed(dir)
@@ -127,9 +123,7 @@ func (v *View) unseen(old, l *viewLine, now time.Time) {
 		still := false
 		if l != nil {
 			var j int
-			if j, still = l.find(it.entry.Created); still && sameState(it, l.items[j]) {
-				l.items[j] = it
-			}
+			j, still = l.find(it.entry.Created)
 			still = still && (!old.holds(i) || l.holds(j))
 		}
 		if still {
