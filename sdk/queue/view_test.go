@@ -477,7 +477,7 @@ func TestView_ReadsAnewWhatTheWatchHasMissed(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		q, _ := b.process("p")
 		w := b.watcher()
-		for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+		for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
 			b.acquire(q, hourly(b.request(name, "x", Forever))).granted()
 		}
 		index := func(name string) store.Revision { return b.entries(name)[0].entry.Created }
@@ -497,6 +497,10 @@ func TestView_ReadsAnewWhatTheWatchHasMissed(t *testing.T) {
 			b.t.Fatal(err)
 		}
 		waits := b.acquire(q, b.request("f", "y", Forever))
+		back := b.entries("g")[0]
+		if _, err := b.db.Swap(context.Background(), back.entry, back.rec.with(waiting, time.Hour, []string{"p"}).encode(), 0); err != nil {
+			b.t.Fatal(err)
+		}
 		w.mu.Lock()
 		w.updates = nil
 		w.mu.Unlock()
@@ -513,8 +517,10 @@ func TestView_ReadsAnewWhatTheWatchHasMissed(t *testing.T) {
 			}
 		}
 		w.mu.Unlock()
-		w.ended(fmt.Sprintf("a %d unseen", a), fmt.Sprintf("b %d forced by ada", bb), fmt.Sprintf("c %d unseen, next %d", c, index("c")))
-		if !slices.Equal(told, []string{"a", "b", "c", "d", "f"}) {
+		w.ended(fmt.Sprintf("a %d unseen", a), fmt.Sprintf("b %d forced by ada", bb), fmt.Sprintf("c %d unseen, next %d", c, index("c")),
+			fmt.Sprintf("g %d withdrawn, next %d", index("g"), index("g")))
+		b.release(q, "g", &Grant{Index: index("g")})
+		if !slices.Equal(told, []string{"a", "b", "c", "d", "f", "g"}) {
 			t.Errorf("told of %q", told)
 		}
 		// What was not changed has the time that was known exactly.

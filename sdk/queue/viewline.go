@@ -120,17 +120,18 @@ func (v *View) unseen(old, l *viewLine, now time.Time) {
 		return
 	}
 	for i, it := range old.items {
-		still := false
-		if l != nil {
-			var j int
-			j, still = l.find(it.entry.Created)
-			still = still && (!old.holds(i) || l.holds(j))
-		}
-		if still {
-			continue
-		}
 		e := Ending{Line: lineName(old.dir), Place: old.place(i), Reason: EndUnseen, At: now, Next: l.first()}
-		if words := v.words[it.entry.Created]; len(words) > 0 {
+		words := v.words[it.entry.Created]
+		j, still := 0, false
+		if l != nil {
+			j, still = l.find(it.entry.Created)
+		}
+		switch {
+		case still && old.holds(i) && !l.holds(j):
+			e.Reason = EndWithdrawn
+		case still:
+			continue
+		case len(words) > 0:
 			e.Reason, e.By = EndForced, words[0].By
 		}
 		v.ended(e)
