@@ -70,7 +70,9 @@ func TestPlace_LinksBackAndReload(t *testing.T) {
 func TestPlace_Theme(t *testing.T) {
 	h := start(t, "")
 	tb := open(t, h, "")
-	ground := func() string { return tab.Eval[string](tb, `getComputedStyle(document.documentElement).backgroundColor`) }
+	ground := func() string {
+		return tab.Eval[string](tb, `getComputedStyle(document.documentElement).backgroundColor`)
+	}
 	const light, dark = "rgb(247, 248, 249)", "rgb(18, 22, 26)"
 	for scheme, want := range map[string]string{"light": light, "dark": dark} {
 		tb.Scheme(scheme)

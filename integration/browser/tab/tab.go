@@ -367,7 +367,10 @@ func (tb *Tab) Text(what string) string {
 }
 
 // Size sets the size of the view in CSS pixels; 640 and less is a telephone's.
-func (tb *Tab) Size(width, height int64) { tb.t.Helper(); tb.do(chromedp.EmulateViewport(width, height)) }
+func (tb *Tab) Size(width, height int64) {
+	tb.t.Helper()
+	tb.do(chromedp.EmulateViewport(width, height))
+}
 
 // Scheme lets the system prefer "light" or "dark".
 func (tb *Tab) Scheme(scheme string) {

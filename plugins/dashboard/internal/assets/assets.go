@@ -104,7 +104,6 @@ func (f *Files) Page(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", f.policy)
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "same-origin")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	f.page.serve(w, r)
 }
 
