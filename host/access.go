@@ -112,6 +112,8 @@ func readToken(name string) (string, error) {
 		return "", errors.New("is empty; write a token into it, for example by: openssl rand -base64 24")
 	case token != strings.TrimSpace(token) || strings.ContainsFunc(token, func(c rune) bool { return c < ' ' || c == 0x7f }):
 		return "", errors.New("holds several lines, or space beside the token; write nothing but the token into it")
+	case len(token) < 16:
+		return "", fmt.Errorf("holds %d characters; write at least 16 random ones into it, for example by: openssl rand -base64 24", len(token))
 	}
 	return token, nil
 }

@@ -91,7 +91,8 @@ func TestReadAccess_Complaints(t *testing.T) {
 		{"open without any", "module \"m\" {\n}\n", "0.0.0.0:4001", nil},
 		{"open, IPv6", privileged, "[::]:4001", []string{`warning 2 module "p": privileges `}},
 		{"open, a name", privileged, "modhost.example.org:4001", []string{`warning 2 module "p": privileges `}},
-		{"token", token(file("token", "the token\r\n")) + privileged, "0.0.0.0:4001", nil},
+		{"token", token(file("token", "the token of the house\r\n")) + privileged, "0.0.0.0:4001", nil},
+		{"token, short", token(file("short", "15 characters..\n")), "", []string{`error 2 access.token_file "DIR/short" holds 15 characters; write at least 16 random ones into it`}},
 		{"token, several lines", token(file("lines", "a\nb\n")), "", []string{`error 2 access.token_file "DIR/lines" holds several lines, or space beside the token; write nothing but the token into it`}},
 		{"token, spaces", token(file("spaced", "  a\n")), "", []string{`error 2 access.token_file "DIR/spaced" holds several lines, or space`}},
 		{"token, empty", token(file("empty", "\n")), "", []string{`error 2 access.token_file "DIR/empty" is empty; write a token into it`}},
@@ -183,7 +184,7 @@ func TestReload_Access(t *testing.T) {
 	const evil = "Origin: https://evil.example"
 	pids := [2]int{o.pid(t, "m"), o.pid(t, "p")}
 	want(200, "", "POST", "/mod/m/access")
-	want(200, `"" false "" false`, "POST", "/mod/p/access", "Authorization: Bearer one")
+	want(200, `"" false "" false`, "POST", "/mod/p/access", "Authorization: Bearer one token for all")
 	want(421, "", "GET", "/mod/m/access", "Host: a.example")
 	want(403, "", "POST", "/mod/m/access", evil)
 
@@ -192,33 +193,33 @@ func TestReload_Access(t *testing.T) {
 	if err != nil || report.Applied || len(report.Complaints) != 1 || report.Complaints[0].Line != 7 || !strings.Contains(report.Complaints[0].Why, "no such file") {
 		t.Errorf("reload without the file: %+v, %v", report, err)
 	}
-	write("one\n")
+	write("one token for all\n")
 	changed(o.reload(t, true), "allowed_hosts", "cors.origins", "access.token_file")
 	want(200, "", "POST", "/mod/p/access")
 	changed(o.reload(t, false), "allowed_hosts", "cors.origins", "access.token_file")
 	want(200, "", "GET", "/mod/m/access", "Host: a.example")
 	want(200, "", "POST", "/mod/m/access", evil)
-	want(403, "", "POST", "/mod/p/access", evil, "Authorization: Bearer one")
+	want(403, "", "POST", "/mod/p/access", evil, "Authorization: Bearer one token for all")
 	want(401, "", "POST", "/mod/p/access")
-	want(200, `"" false "" false`, "POST", "/mod/p/access", "Authorization: Bearer one")
-	want(200, `"" false "ada" false`, "POST", "/mod/p/access", "Authorization: Basic YWRhOm9uZQ==")
+	want(200, `"" false "" false`, "POST", "/mod/p/access", "Authorization: Bearer one token for all")
+	want(200, `"" false "ada" false`, "POST", "/mod/p/access", "Authorization: Basic YWRhOm9uZSB0b2tlbiBmb3IgYWxs")
 
-	write("two")
-	want(200, "", "POST", "/mod/p/access", "Authorization: Bearer one")
+	write("two tokens for all")
+	want(200, "", "POST", "/mod/p/access", "Authorization: Bearer one token for all")
 	changed(o.reload(t, false), "access.token_file")
-	want(401, "", "POST", "/mod/p/access", "Authorization: Bearer one")
-	want(200, "", "POST", "/mod/p/access", "Authorization: Bearer two")
+	want(401, "", "POST", "/mod/p/access", "Authorization: Bearer one token for all")
+	want(200, "", "POST", "/mod/p/access", "Authorization: Bearer two tokens for all")
 	write("\n")
 	report, err = o.orders.Reload(t.Context(), false)
 	if err != nil || report.Applied || len(report.Complaints) != 1 {
 		t.Errorf("reload with an empty token: %+v, %v", report, err)
 	}
-	want(200, "", "POST", "/mod/p/access", "Authorization: Bearer two")
+	want(200, "", "POST", "/mod/p/access", "Authorization: Bearer two tokens for all")
 	if now := [2]int{o.pid(t, "m"), o.pid(t, "p")}; now != pids {
 		t.Errorf("processes %v are %v now", pids, now)
 	}
 
-	write("two")
+	write("two tokens for all")
 	f.module(t, "m", "  privileges = [\"cluster\"]\n")
 	o.reload(t, false)
 	want(401, "", "GET", "/mod/m/access")
