@@ -39,9 +39,9 @@ type Condition struct {
 	Members []MemberCondition // sorted by name
 	Alarms  []Alarm           // none: empty
 
-	// Leader is the id of the member that leads, "" if there is none: what most
-	// members say, and of several the one with the highest term. LeaderSince is
-	// when it began to lead by its own clock; zero if it does not say.
+	// Leader is the id of the member that leads, "" if there is none; if the
+	// members differ, what one in the highest term says. LeaderSince is when it
+	// began to lead, by its own clock; zero if it does not say.
 	Leader      string
 	LeaderSince time.Time
 
@@ -62,8 +62,8 @@ type MemberCondition struct {
 	Version string // of etcd, as 3.5.21
 	Role    Role
 
-	// Healthy says that the member can read and write: it has a leader and no
-	// alarm, and what it asked of the cluster was answered.
+	// Healthy says that the member serves: it has no alarm, and could agree with
+	// the others on what is the latest state. Reason says why it does not.
 	Healthy bool
 
 	Term    uint64 // of raft: each election begins one
@@ -89,13 +89,13 @@ type Role string
 const (
 	RoleLeader    Role = "leader"
 	RoleFollower  Role = "follower"
-	RoleCandidate Role = "candidate" // has no leader, and wants to be one
+	RoleCandidate Role = "candidate" // knows no leader, and may want to be one
 	RoleLearner   Role = "learner"   // follows without a vote
 	RoleUnknown   Role = "unknown"
 )
 
-// PeerStats are what the leader counts about one follower since it leads:
-// messages to it, and how long it took to send them.
+// PeerStats are what the leader has counted about one follower since the leader
+// was started: messages to it, and how long it took to send them.
 type PeerStats struct {
 	Current, Average, Min, Max, StdDev time.Duration
 	Successes, Failures                uint64

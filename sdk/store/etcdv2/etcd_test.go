@@ -3,6 +3,7 @@ package etcdv2_test
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -49,10 +50,16 @@ func TestMain(m *testing.M) {
 
 // startEtcd starts a single member in dir, peers on a unix socket.
 func startEtcd(dir string, v2 bool) (*embed.Etcd, error) {
+	// A port of its own: etcd's JSON gateway dials the address as it is given.
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	free.Close() //nolint:errcheck // nothing was done with it
 	cfg := embed.NewConfig()
 	cfg.Name, cfg.Dir, cfg.EnableV2, cfg.LogLevel = "modhost", filepath.Join(dir, "data"), v2, "fatal"
 	cfg.UnsafeNoFsync = true
-	cfg.ListenClientUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
+	cfg.ListenClientUrls = []url.URL{{Scheme: "http", Host: free.Addr().String()}}
 	cfg.AdvertiseClientUrls = cfg.ListenClientUrls
 	cfg.ListenPeerUrls = []url.URL{{Scheme: "unix", Host: filepath.Join(dir, "peer")}}
 	cfg.AdvertisePeerUrls = []url.URL{{Scheme: "http", Host: "modhost-peer:0"}}

@@ -75,6 +75,7 @@ type Store struct {
 	check     func(key string) error
 	endpoints []*endpoint
 	transport *http.Transport
+	caller    caller
 	slots     chan struct{} // one for each call under way, long polls apart
 	first     atomic.Int64  // the endpoint to ask first
 	seen      atomic.Uint64 // highest index that any answer carried
@@ -91,7 +92,8 @@ var (
 
 // An endpoint is one member of the cluster, with a client that knows no other.
 type endpoint struct {
-	url     string
+	url     string // for messages
+	base    string // as configured
 	keys    client.KeysAPI
 	members client.MembersAPI
 }
@@ -114,6 +116,7 @@ func New(c Config) (*Store, error) {
 		merged:    newMerger(),
 		pollTime:  maxPoll,
 	}
+	s.caller = caller{checkingTransport{s.transport}, c.Username, c.Password}
 	if c.AnyKey {
 		s.check = store.CheckAnyKey
 	}
@@ -134,7 +137,7 @@ func New(c Config) (*Store, error) {
 		if err != nil {
 			return nil, fmt.Errorf("etcd endpoint %q: %w", ep, err)
 		}
-		s.endpoints = append(s.endpoints, &endpoint{u.Host, client.NewKeysAPI(cl), client.NewMembersAPI(cl)})
+		s.endpoints = append(s.endpoints, &endpoint{u.Host, ep, client.NewKeysAPI(cl), client.NewMembersAPI(cl)})
 	}
 	return s, nil
 }
