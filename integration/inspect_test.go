@@ -5,6 +5,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/etcd-modules/modhost/integration/drive"
 	"github.com/etcd-modules/modhost/sdk/store"
@@ -30,6 +31,32 @@ func inspector(t *testing.T, c *drive.Cluster) func() (store.Condition, map[stri
 			n[m.Name] = m
 		}
 		return cond, n
+	}
+}
+
+// One member leads itself. To be asked is no entry in its log.
+func TestInspect_SingleMember(t *testing.T) {
+	cluster := plain(t).StartCluster(t, 1)
+	inspect := inspector(t, cluster)
+	c, members := inspect()
+	m := members[cluster.Members[0].Name]
+	if c.ID == "" || c.Leader != m.ID || len(c.Members) != 1 || len(c.Alarms) != 0 || time.Since(c.At) > time.Minute {
+		t.Errorf("condition %+v", c)
+	}
+	if since := time.Since(c.LeaderSince); since < 0 || since > time.Hour {
+		t.Errorf("leads since %v", c.LeaderSince)
+	}
+	if !m.Reachable || !m.Healthy || m.Reason != "" || m.Role != store.RoleLeader || !m.Leader || m.Peer != nil {
+		t.Errorf("member %+v", m)
+	}
+	if !strings.HasPrefix(m.Version, "3.5.") || m.Term == 0 || m.Index == 0 || m.Applied == 0 || m.DBSize == 0 || m.DBInUse == 0 || m.Answered <= 0 {
+		t.Errorf("member %+v", m)
+	}
+	if m.Store.GetSuccess == 0 { // that of AwaitReady
+		t.Errorf("counted %+v", m.Store)
+	}
+	if _, again := inspect(); again[m.Name].Index != m.Index {
+		t.Errorf("the log was at %d and is at %d after an Inspect", m.Index, again[m.Name].Index)
 	}
 }
 

@@ -15,52 +15,6 @@ import (
 	"github.com/etcd-modules/modhost/sdk/store/etcdv2"
 )
 
-func TestStore_InspectSingleMember(t *testing.T) {
-	s := open(t, etcdv2.Config{Endpoints: []string{endpoint}, Prefix: newPrefix()})
-	ok(s.Create(t.Context(), "x", "one", 0))(t)
-	w := s.Watch("", 1)
-	watching := make(chan error)
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		for {
-			if _, err := w.Next(ctx); err != nil {
-				watching <- err
-				return
-			}
-		}
-	}()
-	defer func() { cancel(); <-watching }()
-	c, err := s.Inspect(t.Context())
-	if err != nil || len(c.Members) != 1 {
-		t.Fatalf("Inspect = %+v, %v", c, err)
-	}
-	m := c.Members[0]
-	if c.ID == "" || c.Leader != m.ID || len(c.Alarms) != 0 || time.Since(c.At) > time.Minute {
-		t.Errorf("condition %+v", c)
-	}
-	if since := time.Since(c.LeaderSince); since < 0 || since > time.Hour {
-		t.Errorf("leads since %v", c.LeaderSince)
-	}
-	if !m.Reachable || !m.Healthy || m.Reason != "" || m.Role != store.RoleLeader || !m.Leader || m.Name != "modhost" {
-		t.Errorf("member %+v", m)
-	}
-	if !strings.HasPrefix(m.Version, "3.") || m.Term == 0 || m.Index == 0 || m.Applied == 0 || m.DBSize == 0 || m.DBInUse == 0 || m.Answered <= 0 {
-		t.Errorf("member %+v", m)
-	}
-	if m.Peer != nil {
-		t.Errorf("the leader has %+v of itself", m.Peer)
-	}
-	st := m.Store
-	if st.CreateSuccess == 0 || st.GetSuccess == 0 {
-		t.Errorf("counted %+v", st)
-	}
-
-	again, err := s.Inspect(t.Context())
-	if err != nil || again.Members[0].Index != m.Index {
-		t.Errorf("the log was at %d and is at %d after an Inspect, %v", m.Index, again.Members[0].Index, err)
-	}
-}
-
 func TestStore_InspectWithoutEtcd(t *testing.T) {
 	s := open(t, etcdv2.Config{Endpoints: []string{"http://127.0.0.1:1"}})
 	if _, err := s.Inspect(t.Context()); !errors.Is(err, store.ErrUnavailable) {

@@ -47,7 +47,7 @@ func (s *Store) List(ctx context.Context, dir string, c store.Consistency) (l st
 
 func (s *Store) flatten(entries []store.Entry, nodes client.Nodes) []store.Entry {
 	for _, n := range nodes {
-		if e, ok := s.entry(n); ok {
+		if e, ok := s.entry(n, fresh()); ok {
 			entries = append(entries, e)
 		}
 		entries = s.flatten(entries, n.Nodes)
@@ -67,7 +67,7 @@ func (s *Store) entryOf(st state) (store.Entry, error) {
 	if st.node == nil {
 		return store.Entry{}, store.ErrNotFound
 	}
-	e, ok := s.entry(st.node)
+	e, ok := s.entry(st.node, fresh())
 	if !ok {
 		return store.Entry{}, store.ErrNotFound
 	}

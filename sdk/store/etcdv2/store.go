@@ -76,6 +76,7 @@ type Store struct {
 	endpoints []*endpoint
 	transport *http.Transport
 	caller    caller
+	clock     clock
 	slots     chan struct{} // one for each call under way, long polls apart
 	first     atomic.Int64  // the endpoint to ask first
 	seen      atomic.Uint64 // highest index that any answer carried
@@ -116,7 +117,8 @@ func New(c Config) (*Store, error) {
 		merged:    newMerger(),
 		pollTime:  maxPoll,
 	}
-	s.caller = caller{checkingTransport{s.transport}, c.Username, c.Password}
+	checking := checkingTransport{s.transport, &s.clock}
+	s.caller = caller{checking, c.Username, c.Password}
 	if c.AnyKey {
 		s.check = store.CheckAnyKey
 	}
@@ -130,7 +132,7 @@ func New(c Config) (*Store, error) {
 		}
 		cl, err := client.New(client.Config{
 			Endpoints: []string{ep},
-			Transport: checkingTransport{s.transport},
+			Transport: checking,
 			Username:  c.Username,
 			Password:  c.Password,
 		})
@@ -200,7 +202,7 @@ func (s *Store) path(key string) string {
 }
 
 // entry returns what node is to us; false if it is a directory or not ours.
-func (s *Store) entry(n *client.Node) (store.Entry, bool) {
+func (s *Store) entry(n *client.Node, seen reading) (store.Entry, bool) {
 	key, ok := strings.CutPrefix(n.Key, s.prefix+"/")
 	if !ok || n.Dir {
 		return store.Entry{}, false
@@ -215,22 +217,9 @@ func (s *Store) entry(n *client.Node) (store.Entry, bool) {
 		// An entry that is overdue, but not yet expired by etcd, has 0 or less,
 		// which would read as for ever.
 		e.TTL = seconds(max(1, n.TTL))
-		e.Expires = expires(*n.Expiration, e.TTL, time.Now())
+		e.Expires = s.clock.expires(*n.Expiration, e.TTL, seen)
 	}
 	return e, true
-}
-
-// expires corrects what etcd says of an end, by its own clock, to what the TTL
-// that it has told now allows by ours.
-func expires(end time.Time, ttl time.Duration, now time.Time) time.Time {
-	latest := now.Round(0).Add(ttl)
-	if earliest := latest.Add(-time.Second); end.Before(earliest) {
-		return earliest
-	}
-	if end.After(latest) {
-		return latest
-	}
-	return end
 }
 
 // note remembers an index that etcd has answered with.

@@ -40,14 +40,18 @@ func newTransport(t *tls.Config) *http.Transport {
 }
 
 // A checkingTransport finds out that the other end is no v2 API. client/v2
-// would say "invalid json", or panic in a watch.
-type checkingTransport struct{ *http.Transport }
+// would say "invalid json", or panic in a watch. It also looks at etcd's clock.
+type checkingTransport struct {
+	*http.Transport
+	clock *clock
+}
 
 func (t checkingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := t.Transport.RoundTrip(r)
 	if err != nil || !strings.HasPrefix(r.URL.Path, "/v2/keys") {
 		return resp, err
 	}
+	t.clock.learn(resp.Header)
 	if resp.Header.Get("X-Etcd-Cluster-Id") != "" || resp.StatusCode >= http.StatusInternalServerError {
 		return resp, nil
 	}

@@ -42,7 +42,7 @@ func (s *Store) nodeOf(st state, key string) (store.Node, error) {
 	case key == "":
 		return store.Node{Dir: true}, nil
 	}
-	return s.node(st.node), nil
+	return s.node(st.node, fresh()), nil
 }
 
 // Level implements [store.Tree].
@@ -63,8 +63,9 @@ func (s *Store) Level(ctx context.Context, dir string, c store.Consistency) (l s
 		}
 		l.Revision = st.index
 		if st.node != nil {
+			now := fresh()
 			for _, n := range st.node.Nodes {
-				l.Nodes = append(l.Nodes, s.node(n))
+				l.Nodes = append(l.Nodes, s.node(n, now))
 			}
 		}
 		return nil
@@ -77,10 +78,10 @@ func (s *Store) Level(ctx context.Context, dir string, c store.Consistency) (l s
 }
 
 // node returns what n is to us, who know that it is below our prefix.
-func (s *Store) node(n *client.Node) store.Node {
+func (s *Store) node(n *client.Node, seen reading) store.Node {
 	file := *n
 	file.Dir = false
-	e, _ := s.entry(&file)
+	e, _ := s.entry(&file, seen)
 	return store.Node{Entry: e, Dir: n.Dir}
 }
 
@@ -98,7 +99,7 @@ func (s *Store) MakeDir(ctx context.Context, dir string, ttl time.Duration) (n s
 		})
 		switch {
 		case err == nil:
-			n = s.node(resp.Node)
+			n = s.node(resp.Node, fresh())
 		case code(err) == client.ErrorCodeNodeExist:
 			return store.ErrExists
 		}
@@ -159,63 +160,3 @@ func (s *Store) probe(ctx context.Context, dir string) error {
 
 // nothing is a name that nobody gives.
 const nothing = "_modhost-probe"
-
-// WatchTree implements [store.Tree].
-func (s *Store) WatchTree(dir string, after store.Revision) store.TreeWatcher {
-	return &treeWatcher{watcher{store: s, dir: dir, after: max(1, after)}}
-}
-
-type treeWatcher struct{ watcher }
-
-// Next implements [store.TreeWatcher].
-func (w *treeWatcher) Next(ctx context.Context) ([]store.TreeChange, error) {
-	if err := w.store.checkDir(w.dir); err != nil {
-		return nil, err
-	}
-	for {
-		resp, err := w.poll(ctx)
-		switch {
-		case errors.Is(err, errQuiet):
-			continue
-		case err != nil:
-			return nil, wrap(ctx, "watch", w.dir, err)
-		}
-		w.after = store.Revision(resp.Node.ModifiedIndex)
-		if c, ok := w.change(resp); ok {
-			return []store.TreeChange{c}, nil
-		}
-	}
-}
-
-// change returns what resp is to us; false if it is nothing.
-func (w *treeWatcher) change(resp *client.Response) (store.TreeChange, bool) {
-	c := store.TreeChange{Type: store.EventPut, Revision: store.Revision(resp.Node.ModifiedIndex)}
-	node := resp.Node
-	switch resp.Action {
-	case "delete", "compareAndDelete":
-		c.Type = store.EventDelete
-	case "expire":
-		c.Type = store.EventExpire
-	}
-	if c.Type != store.EventPut {
-		if node = resp.PrevNode; node == nil {
-			return c, false
-		}
-	} else if resp.PrevNode != nil {
-		before := w.store.node(resp.PrevNode)
-		c.Before = &before
-	}
-	top := w.store.path(w.dir)
-	switch below, ok := strings.CutPrefix(node.Key+"/", strings.TrimSuffix(top, "/")+"/"); {
-	case ok && !strings.HasPrefix(below, "_") && !strings.Contains(below, "/_"):
-		c.Node = w.store.node(node)
-	case !ok && c.Type != store.EventPut && node.Dir && strings.HasPrefix(top, node.Key+"/"):
-		c.Node = store.Node{Entry: store.Entry{Key: w.dir}, Dir: true}
-	default:
-		return c, false
-	}
-	if w.dir == "" && c.Node.Key == "" {
-		c.Node.Created, c.Node.Modified = 0, 0
-	}
-	return c, true
-}

@@ -94,8 +94,14 @@ func (w *watcher) event(resp *client.Response) (store.Event, bool) {
 		return ev, false
 	}
 	var ok bool
-	ev.Entry, ok = w.store.entry(node)
-	return ev, ok && (w.dir == "" || strings.HasPrefix(ev.Entry.Key, w.dir+"/"))
+	ev.Entry, ok = w.store.entry(node, reading{time.Now(), resp.Node.ModifiedIndex > resp.Index})
+	name := ev.Entry.Key
+	if w.dir != "" {
+		var below bool
+		name, below = strings.CutPrefix(name, w.dir+"/")
+		ok = ok && below
+	}
+	return ev, ok && !hidden(name) // etcd hides them of what comes, but not of what was
 }
 
 // directory judges the change of a directory. Its making is nothing to us. Its

@@ -231,7 +231,7 @@ func (s *Store) set(ctx context.Context, key, value string, opts client.SetOptio
 	if err != nil {
 		return store.Entry{}, err
 	}
-	e, _ := s.entry(resp.Node)
+	e, _ := s.entry(resp.Node, fresh())
 	return e, nil
 }
 

@@ -184,7 +184,7 @@ func (n *node) entry() store.Entry {
 	if !n.deadline.IsZero() {
 		left := time.Until(n.deadline)
 		e.TTL = max(time.Second, (left + time.Second - 1).Truncate(time.Second))
-		e.Expires = n.deadline.Round(0) // comparable: without the monotonic clock
+		e.Expires = n.deadline.Round(0).UTC() // comparable: without the monotonic clock
 	}
 	return e
 }

@@ -182,3 +182,19 @@ func TestStore_HookCutsWaitingWatch(t *testing.T) {
 		}
 	})
 }
+
+func TestStore_Tree(t *testing.T) {
+	storetest.RunTreeBubble(t, func(t *testing.T) store.Tree { return memory.New(memory.AnyKey()) })
+}
+
+func TestStore_TreeView(t *testing.T) {
+	storetest.RunTreeBubble(t, func(t *testing.T) store.Tree {
+		root := memory.New(memory.AnyKey())
+		for _, key := range []string{"mod/lock~/x", "mod/x", "x"} {
+			if _, err := root.Create(t.Context(), key, "not of this view", 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return root.Sub("mod").Sub("lock")
+	})
+}
