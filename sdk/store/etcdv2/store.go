@@ -8,7 +8,8 @@
 //     quorum read there, one raft entry, shared by the reads that run at the
 //     same time; on a single member a plain read is always up to date.
 //   - The reply of a write may be lost. It is then read back: values are unique,
-//     so what stands there tells whose it is. Endpoints are tried one by one
+//     so what stands there tells whose it is; those that others make are not, and
+//     then it stays unknown. Endpoints are tried one by one
 //     here and not by client/v2, which repeats a write without a word after an
 //     unknown outcome.
 //   - Guards compare the index and not the value, because the value would go
@@ -53,8 +54,8 @@ type Config struct {
 	Prefix string
 
 	// AnyKey allows keys that others have made, see [store.CheckAnyKey],
-	// instead of those that [store.CheckKey] allows. A segment that begins with an
-	// underscore is hidden from lists and watches of what is above it.
+	// instead of those that [store.CheckKey] allows, and takes values to be theirs
+	// too: not unique, see [store.Tree].
 	AnyKey bool
 
 	// Username and Password are for etcd's v2 authentication; "" = none.
@@ -68,11 +69,12 @@ type Config struct {
 	CAFile, CertFile, KeyFile string
 }
 
-// A Store is a [store.Store] and [store.Pruner]. It is safe for concurrent
-// use.
+// A Store is a [store.Store], [store.Tree], [store.Pruner] and
+// [store.Inspector]. It is safe for concurrent use.
 type Store struct {
 	prefix    string // "" or "/a/b"
 	check     func(key string) error
+	unique    bool // values tell who wrote them
 	endpoints []*endpoint
 	transport *http.Transport
 	caller    caller
@@ -112,6 +114,7 @@ func New(c Config) (*Store, error) {
 	s := &Store{
 		prefix:    strings.TrimSuffix(path.Clean("/"+c.Prefix), "/"),
 		check:     store.CheckKey,
+		unique:    !c.AnyKey,
 		transport: newTransport(tlsConfig),
 		slots:     make(chan struct{}, maxCalls),
 		merged:    newMerger(),

@@ -67,6 +67,9 @@ func (s *Store) create(ctx context.Context, key, value string, ttl time.Duration
 	case !errors.Is(err, errUnknown):
 		return store.Entry{}, err
 	}
+	if !s.unique {
+		return store.Entry{}, err
+	}
 	if now, back := s.get(ctx, key, store.Linearizable); back == nil && now.Value == value {
 		return now, nil
 	}
@@ -86,13 +89,14 @@ func (s *Store) Swap(ctx context.Context, e store.Entry, value string, ttl time.
 // swap may send several copies after lost replies: their guard lets one
 // through at the most.
 func (s *Store) swap(ctx context.Context, e store.Entry, value string, ttl time.Duration) (store.Entry, error) {
+	var lost error
 	for unknown := 0; ; {
 		n, err := s.compareAndSwap(ctx, e, value, ttl)
 		switch {
 		case err == nil:
 			return n, nil
 		case errors.Is(err, errUnknown) && unknown < maxUnknown:
-			unknown++
+			unknown, lost = unknown+1, err
 		case code(err) != client.ErrorCodeTestFailed:
 			return store.Entry{}, err
 		}
@@ -101,8 +105,10 @@ func (s *Store) swap(ctx context.Context, e store.Entry, value string, ttl time.
 		case back != nil:
 			return store.Entry{}, back
 		case now.Modified == e.Modified: // not applied
-		case unknown > 0 && now.Value == value:
+		case unknown > 0 && now.Value == value && s.unique:
 			return now, nil
+		case unknown > 0 && now.Value == value:
+			return store.Entry{}, lost // somebody else may have written the same
 		default:
 			return store.Entry{}, store.ErrChanged
 		}
