@@ -139,8 +139,9 @@ func (s *Store) RemoveDir(ctx context.Context, dir string) error {
 // ErrInvalid if it is an entry. It asks for something that can't be in it, which
 // costs little however much there is.
 func (s *Store) probe(ctx context.Context, dir string) error {
+	quorum := !s.single(ctx)
 	_, err := s.read(ctx, func(ctx context.Context, ep *endpoint) (*client.Response, error) {
-		return ep.keys.Get(ctx, s.path(dir)+"/"+nothing, &client.GetOptions{Quorum: true})
+		return ep.keys.Get(ctx, s.path(dir)+"/"+nothing, &client.GetOptions{Quorum: quorum})
 	})
 	var e client.Error
 	switch {
