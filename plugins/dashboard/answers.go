@@ -62,6 +62,25 @@ func answer(w http.ResponseWriter, v any) error {
 	return nil
 }
 
+// writeErrorWith answers with e and members that errors do not have in general.
+func writeErrorWith(w http.ResponseWriter, e *sdk.Error, more map[string]any) error {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	rest, err := json.Marshal(more)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(e.HTTPStatus())
+	w.Write(append(append(append(body[:len(body)-1], ','), rest[1:]...), '\n')) //nolint:errcheck // the client is gone, nobody left to tell
+	return nil
+}
+
 // order reads the JSON of an order into v. Names that v does not have are errors.
 func order(r *http.Request, v any) error {
 	d := json.NewDecoder(r.Body)

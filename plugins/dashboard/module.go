@@ -45,6 +45,7 @@ func New(cfg Config, env *sdk.Env) (http.Handler, error) {
 	if d.files, err = files(cfg.UIDir); err != nil {
 		return nil, err
 	}
+	d.areas = append(d.areas, newKeysArea(d))
 	d.hub = &live.Hub{Source: d.source, Hello: d.hello, Pulse: d.pulse, Ending: env.Draining()}
 	d.router = d.routes()
 	return d, nil

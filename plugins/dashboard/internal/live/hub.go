@@ -68,7 +68,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, name := range names {
 		source, err := h.Source(name)
 		if err != nil {
-			source = never(err)
+			source = Never(err)
 		}
 		sources[name] = source
 	}
@@ -147,8 +147,8 @@ func run(ctx context.Context, topic string, source Source, events chan<- []byte)
 	}
 }
 
-// never is the source of a topic that there is not: the others go on.
-func never(err error) Source {
+// Never is the source of a topic that only has the reason why there is nothing.
+func Never(err error) Source {
 	return func(ctx context.Context, send func(any) error) error { return err }
 }
 

@@ -1,0 +1,159 @@
+package keys
+
+import (
+	"strings"
+
+	"github.com/etcd-modules/modhost/sdk/store"
+)
+
+// apply makes a change that the watch has told. The caller holds mu.
+func (r *realm) apply(c store.TreeChange) {
+	if c.Node.Key == r.root {
+		if c.Type == store.EventPut {
+			r.appeared(r.top)
+		} else {
+			r.end(r.top, c)
+		}
+		return
+	}
+	rest, ok := r.below(c.Node.Key)
+	if !ok {
+		return
+	}
+	for l := r.top; l != nil; {
+		name, more, deeper := strings.Cut(rest, "/")
+		switch l.state {
+		case reading:
+			l.waiting = append(l.waiting, c)
+		case gone:
+			if c.Type == store.EventPut {
+				r.appeared(l)
+			}
+		case loaded:
+			if r.applyRow(l, name, deeper, c) && deeper {
+				// The directory is new, so what is in it is what is told from now on.
+				s := l.add(name)
+				if s.state == cold || s.state == gone {
+					s.state, s.why, s.revision = loaded, nil, c.Revision-1
+					s.self = store.Node{Entry: store.Entry{Created: c.Revision, Modified: c.Revision}, Dir: true}
+					s.tell()
+				}
+			}
+		}
+		s := l.sub(name)
+		if !deeper {
+			switch {
+			case s == nil:
+				if c.Node.Dir && c.Type == store.EventPut && l.state == loaded {
+					s = l.add(name)
+					r.empty(s, c)
+				}
+			case c.Type != store.EventPut && c.Node.Dir:
+				r.end(s, c)
+			case c.Type == store.EventPut && c.Node.Dir:
+				r.empty(s, c)
+			case c.Type == store.EventPut:
+				r.appeared(s) // as an entry, which reading it will say
+			}
+			return
+		}
+		l, rest = s, more
+	}
+}
+
+// empty makes of s what a directory is that c has made.
+func (r *realm) empty(s *level, c store.TreeChange) {
+	switch s.state {
+	case reading:
+		s.waiting = append(s.waiting, c)
+	case cold, gone:
+		r.count(&s.rows, -1)
+		s.rows, s.log, s.seq = list{}, nil, s.seq+1
+		s.state, s.why, s.revision, s.self = loaded, nil, c.Revision, c.Node
+		s.tell()
+	}
+}
+
+// appeared lets who follows l read it again, since there is something now.
+func (r *realm) appeared(l *level) {
+	if l.state == gone {
+		l.state, l.why = cold, nil
+		l.tell()
+	}
+}
+
+// end removes the rows of a directory that c has removed, and what is below.
+func (r *realm) end(l *level, c store.TreeChange) {
+	for _, s := range l.subs {
+		r.end(s, c)
+	}
+	switch {
+	case l.state == reading:
+		l.waiting = append(l.waiting, c)
+	case l.state == loaded && c.Revision <= l.revision: // a later one of that name
+	default:
+		r.finish(l, store.ErrNotFound)
+	}
+}
+
+// finish makes l one that is not there.
+func (r *realm) finish(l *level, why error) {
+	r.count(&l.rows, -1)
+	l.state, l.why, l.rows, l.log = gone, why, list{}, nil
+	l.seq++
+	l.tell()
+	l.drop()
+}
+
+// applyRow makes the change in the row of that name. It tells whether the row is
+// new. deeper says that c is about something below it.
+func (r *realm) applyRow(l *level, name string, deeper bool, c store.TreeChange) bool {
+	if c.Revision <= l.revision {
+		return false
+	}
+	p, found := l.rows.find(name)
+	switch {
+	case deeper && c.Type != store.EventPut, deeper && found:
+		// It is not about this level.
+	case c.Type != store.EventPut && found:
+		old := *l.rows.row(p)
+		l.rows.remove(p)
+		r.counted(&old, -1)
+		l.made(Remove, p.at, &old)
+	case c.Type != store.EventPut:
+	default:
+		now := newRow(c.Node)
+		if deeper {
+			now = newRow(store.Node{Entry: store.Entry{Key: name, Created: c.Revision, Modified: c.Revision}, Dir: true})
+		}
+		if found {
+			r.counted(l.rows.row(p), -1)
+			*l.rows.row(p) = now
+			l.made(Update, p.at, &now)
+		} else {
+			l.rows.insert(p, now)
+			l.made(Insert, p.at, &now)
+		}
+		r.counted(&now, +1)
+		l.revision = c.Revision
+		return !found
+	}
+	l.revision = c.Revision
+	return false
+}
+
+// counted adds by for each row to the realm's numbers; count does that for all
+// of a list.
+func (r *realm) counted(one *row, by int) {
+	if one.dir {
+		r.dirs += by
+	} else {
+		r.entries += by
+	}
+}
+
+func (r *realm) count(l *list, by int) {
+	for one := range l.from(0) {
+		r.counted(one, by)
+	}
+}

@@ -1,0 +1,140 @@
+package keys
+
+import (
+	"context"
+	"errors"
+
+	"github.com/etcd-modules/modhost/sdk/store"
+)
+
+// maxTries is how often a level is read that comes and goes meanwhile.
+const maxTries = 5
+
+// read reads a level whose state is reading, and ends that state.
+func (r *realm) read(ctx context.Context, l *level, path string) {
+	for tries := 1; ; tries++ {
+		r.mu.Lock()
+		lost := r.lost
+		l.waiting = nil
+		r.mu.Unlock()
+		got, err := r.tree.Level(ctx, r.key(path), store.Linearizable)
+		rows := make([]row, len(got.Nodes))
+		for i, n := range got.Nodes {
+			rows[i] = newRow(n)
+		}
+		absent := errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrInvalid)
+		r.mu.Lock()
+		// What was told belongs in front of or behind what was read. That it was not
+		// there has no revision to tell by.
+		if (r.lost != lost || absent && len(l.waiting) > 0) && tries < maxTries && ctx.Err() == nil {
+			r.mu.Unlock()
+			continue
+		}
+		waiting := l.waiting
+		l.waiting = nil
+		switch {
+		case absent:
+			r.finish(l, err)
+		case err != nil:
+			l.state, l.why = cold, err
+			l.tell()
+		default:
+			l.self = got.Dir
+			r.install(l, rows, got.Revision)
+			for _, c := range waiting {
+				r.late(l, c)
+			}
+		}
+		close(l.read)
+		r.mu.Unlock()
+		return
+	}
+}
+
+// late makes a change of l that was told while l was read. The levels below have
+// had it.
+func (r *realm) late(l *level, c store.TreeChange) {
+	path := r.key(l.path())
+	rest, inside := cutDir(c.Node.Key, path)
+	switch {
+	case l.state != loaded || c.Revision <= l.revision:
+	case inside:
+		name, deeper := cutName(rest)
+		r.applyRow(l, name, deeper, c)
+	case c.Type != store.EventPut: // of the directory or of one above it
+		r.finish(l, store.ErrNotFound)
+	case c.Node.Key == path && c.Node.Dir: // made again
+		l.self = c.Node
+	}
+}
+
+// maxDiff is how many changes a level that is read again may have become old by;
+// with more, who follows it starts again.
+const maxDiff = 500
+
+// install gives l the rows that were read at a revision. If it had some, what
+// changed is told change by change.
+func (r *realm) install(l *level, rows []row, at store.Revision) {
+	l.state, l.why, l.revision = loaded, nil, at
+	if l.rows.n > 0 && r.diff(l, rows) {
+		l.tell()
+		return
+	}
+	r.count(&l.rows, -1)
+	l.rows, l.log = newList(rows), nil
+	l.seq++
+	r.count(&l.rows, +1)
+	l.tell()
+}
+
+// diff makes l's rows those by single changes. It returns false, with l as it
+// was, if that were too many.
+func (r *realm) diff(l *level, rows []row) bool {
+	type edit struct {
+		op  Op
+		row row
+	}
+	var edits []edit
+	i := 0
+	for old := range l.rows.from(0) {
+		for i < len(rows) && rows[i].key() < old.key() {
+			edits = append(edits, edit{Insert, rows[i]})
+			i++
+		}
+		switch {
+		case i == len(rows) || rows[i].key() != old.key():
+			edits = append(edits, edit{Remove, *old})
+		case rows[i].modified != old.modified || rows[i].expires != old.expires || rows[i].dir != old.dir:
+			edits = append(edits, edit{Update, rows[i]})
+			i++
+		default:
+			i++
+		}
+		if len(edits)+len(rows)-i > maxDiff+l.rows.n && len(edits) > maxDiff {
+			return false
+		}
+	}
+	for ; i < len(rows); i++ {
+		edits = append(edits, edit{Insert, rows[i]})
+	}
+	if len(edits) > maxDiff {
+		return false
+	}
+	for _, e := range edits {
+		p, _ := l.rows.find(e.row.key())
+		switch e.op {
+		case Insert:
+			l.rows.insert(p, e.row)
+			r.counted(&e.row, +1)
+		case Update:
+			r.counted(l.rows.row(p), -1)
+			*l.rows.row(p) = e.row
+			r.counted(&e.row, +1)
+		case Remove:
+			l.rows.remove(p)
+			r.counted(&e.row, -1)
+		}
+		l.made(e.op, p.at, &e.row)
+	}
+	return true
+}

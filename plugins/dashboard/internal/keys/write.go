@@ -1,0 +1,158 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/etcd-modules/modhost/sdk/store"
+)
+
+// A ConflictError says that what an order is about is not as the one who gave it
+// has seen it. Nothing was changed.
+type ConflictError struct {
+	Why     string
+	Current *Node // as it stands now; nil if it does not
+}
+
+func (e *ConflictError) Error() string { return e.Why }
+
+// An UnknownError says that an order may have been carried out or not, or may be
+// yet: the store's answer was lost. Look before you give it again.
+type UnknownError struct{ Err error }
+
+func (e *UnknownError) Error() string { return e.Err.Error() }
+func (e *UnknownError) Unwrap() error { return e.Err }
+
+// A TTL is the time to live that is asked for.
+type TTL struct {
+	Keep    bool  // until when it would have lived anyway
+	Seconds int64 // 0: for ever
+}
+
+// Save gives the entry of key another value, if it was not modified after the
+// revision that is given. A value that may be damaged is refused: see
+// [store.Damaged].
+func (x *Index) Save(ctx context.Context, key, value string, modified store.Revision, ttl TTL) (*Node, error) {
+	if err := checkValue(value); err != nil {
+		return nil, err
+	}
+	now, err := x.standing(ctx, key, modified, false)
+	if err != nil {
+		return nil, err
+	}
+	left, err := ttl.left(now.Expires)
+	if err != nil {
+		return nil, err
+	}
+	e, err := x.Tree.Swap(ctx, now.Entry, value, left)
+	if err != nil {
+		return nil, x.writeError(ctx, key, err)
+	}
+	return showNode(store.Node{Entry: e}, 0), nil
+}
+
+// Create makes an entry that is not there yet, and the directories above it.
+func (x *Index) Create(ctx context.Context, key, value string, ttl TTL) (*Node, error) {
+	if err := checkValue(value); err != nil {
+		return nil, err
+	}
+	left, err := ttl.left(time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	e, err := x.Tree.Create(ctx, key, value, left)
+	if err != nil {
+		return nil, x.writeError(ctx, key, err)
+	}
+	return showNode(store.Node{Entry: e}, 0), nil
+}
+
+// MakeDir makes a directory that is not there yet, and those above it.
+func (x *Index) MakeDir(ctx context.Context, key string, ttl TTL) (*Node, error) {
+	left, err := ttl.left(time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	n, err := x.Tree.MakeDir(ctx, key, left)
+	if err != nil {
+		return nil, x.writeError(ctx, key, err)
+	}
+	return showNode(n, 0), nil
+}
+
+// Delete removes an entry, or a directory that is empty, if it was not modified
+// after the revision that is given.
+func (x *Index) Delete(ctx context.Context, key string, modified store.Revision) error {
+	n, err := x.standing(ctx, key, modified, true)
+	if err != nil {
+		return err
+	}
+	if n.Dir {
+		err = x.Tree.RemoveDir(ctx, key)
+	} else {
+		err = x.Tree.Delete(ctx, n.Entry)
+	}
+	if err != nil {
+		return x.writeError(ctx, key, err)
+	}
+	return nil
+}
+
+// standing reads key, and compares it with what was seen.
+func (x *Index) standing(ctx context.Context, key string, modified store.Revision, dirs bool) (store.Node, error) {
+	if key == "" {
+		return store.Node{}, fmt.Errorf("the root stays as it is: %w", store.ErrInvalid)
+	}
+	n, err := x.Tree.Node(ctx, key, store.Linearizable)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return n, &ConflictError{Why: fmt.Sprintf("%q is not there any more", "/"+key)}
+	case err != nil:
+		return n, err
+	case n.Dir && !dirs:
+		return n, &ConflictError{Why: fmt.Sprintf("%q is a directory now", "/"+key), Current: showNode(n, 0)}
+	case n.Modified != modified:
+		return n, &ConflictError{Why: fmt.Sprintf("%q was changed after index %d; it is at %d", "/"+key, modified, n.Modified), Current: showNode(n, 0)}
+	}
+	return n, nil
+}
+
+// writeError is what a write of key has come to.
+func (x *Index) writeError(ctx context.Context, key string, err error) error {
+	switch {
+	case errors.Is(err, store.ErrUnavailable), ctx.Err() != nil:
+		return &UnknownError{err}
+	case errors.Is(err, store.ErrChanged), errors.Is(err, store.ErrExists), errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrNotEmpty):
+		c := &ConflictError{Why: err.Error()}
+		if n, err := x.Tree.Node(ctx, key, store.Linearizable); err == nil {
+			c.Current = showNode(n, 0)
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		return c
+	}
+	return err
+}
+
+func checkValue(value string) error {
+	if store.Damaged(value) {
+		return fmt.Errorf("the value has the character U+FFFD, which etcd's v2 API gives for bytes that are not UTF-8; writing it would make that loss permanent: %w", store.ErrInvalid)
+	}
+	return store.CheckValue(value)
+}
+
+// left is the TTL to write. Keeping means the nearest whole second, so that
+// saving again and again does not add up.
+func (t TTL) left(expires time.Time) (time.Duration, error) {
+	switch {
+	case t.Keep && expires.IsZero():
+		return 0, nil
+	case t.Keep:
+		return max(time.Second, time.Until(expires).Round(time.Second)), nil
+	case t.Seconds < 0 || t.Seconds > int64(store.MaxTTL/time.Second):
+		return 0, fmt.Errorf("a TTL of %d s is not between 0 and %d: %w", t.Seconds, int64(store.MaxTTL/time.Second), store.ErrInvalid)
+	}
+	return time.Duration(t.Seconds) * time.Second, nil
+}
