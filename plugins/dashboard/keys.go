@@ -13,14 +13,21 @@ import (
 // nothing.
 type keysArea struct {
 	d     *dashboard
-	index *keys.Index
+	index *keys.Index // nil without the privilege
 }
 
 func newKeysArea(d *dashboard) *keysArea {
-	return &keysArea{d, &keys.Index{Tree: d.env.Keys}}
+	if d.env.Keys == nil {
+		return &keysArea{d: d}
+	}
+	return &keysArea{d, keys.New(d.env.Keys, d.cfg.HistoryBytes)}
 }
 
-func (a *keysArea) close() { a.index.Close() }
+func (a *keysArea) close() {
+	if a.index != nil {
+		a.index.Close()
+	}
+}
 
 func (a *keysArea) routes(mux *http.ServeMux) {
 	for pattern, f := range map[string]func(http.ResponseWriter, *http.Request) error{
@@ -30,9 +37,17 @@ func (a *keysArea) routes(mux *http.ServeMux) {
 		"POST /api/keys/create": a.create,
 		"POST /api/keys/mkdir":  a.makeDir,
 		"POST /api/keys/delete": a.remove,
+
+		"POST /api/keys/plan":           a.plan,
+		"POST /api/keys/delete-plan":    a.execute,
+		"GET /api/keys/search":          a.search,
+		"GET /api/keys/export":          a.export,
+		"POST /api/keys/import/compare": a.compare,
+		"POST /api/keys/import/write":   a.write,
+		"GET /api/keys/history":         a.past,
 	} {
 		mux.HandleFunc(pattern, handle(a.d.env.Logger, func(w http.ResponseWriter, r *http.Request) error {
-			if a.d.env.Keys == nil {
+			if a.index == nil {
 				return noKeys
 			}
 			return told(w, f(w, r))
@@ -43,23 +58,23 @@ func (a *keysArea) routes(mux *http.ServeMux) {
 var noKeys = sdk.NewError(sdk.CodeReadOnly, `the config does not grant the dashboard etcd's keys; add "keys" to its privileges`)
 
 func (a *keysArea) source(name, arg string) live.Source {
-	var follow func(string) live.Source
-	switch name {
-	case "dir":
-		follow = a.index.Dir
-	case "node":
-		follow = a.index.Follow
-	default:
+	if name != "keys" && name != "dir" && name != "node" {
 		return nil
 	}
-	if a.d.env.Keys == nil {
+	if a.index == nil {
 		return live.Never(noKeys)
 	}
-	key, err := keys.ParseKey(arg)
-	if err != nil {
-		return live.Never(err)
+	if name == "keys" {
+		return a.index.Counts
 	}
-	return follow(key)
+	key, err := keys.ParseKey(arg)
+	switch {
+	case err != nil:
+		return live.Never(err)
+	case name == "dir":
+		return a.index.Dir(key)
+	}
+	return a.index.Follow(key)
 }
 
 func (a *keysArea) page(w http.ResponseWriter, r *http.Request) error {

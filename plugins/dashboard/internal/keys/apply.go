@@ -67,8 +67,8 @@ func (r *realm) empty(s *level, c store.TreeChange) {
 	case reading:
 		s.waiting = append(s.waiting, c)
 	case cold, gone:
-		r.count(&s.rows, -1)
-		s.rows, s.log, s.seq = list{}, nil, s.seq+1
+		r.change(s, func() { s.rows = list{} })
+		s.log, s.seq = nil, s.seq+1
 		s.state, s.why, s.revision, s.self = loaded, nil, c.Revision, c.Node
 		s.tell()
 	}
@@ -98,8 +98,8 @@ func (r *realm) end(l *level, c store.TreeChange) {
 
 // finish makes l one that is not there.
 func (r *realm) finish(l *level, why error) {
-	r.count(&l.rows, -1)
-	l.state, l.why, l.rows, l.log = gone, why, list{}, nil
+	r.change(l, func() { l.rows = list{} })
+	l.state, l.why, l.log = gone, why, nil
 	l.seq++
 	l.tell()
 	l.drop()
@@ -117,8 +117,7 @@ func (r *realm) applyRow(l *level, name string, deeper bool, c store.TreeChange)
 		// It is not about this level.
 	case c.Type != store.EventPut && found:
 		old := *l.rows.row(p)
-		l.rows.remove(p)
-		r.counted(&old, -1)
+		r.change(l, func() { l.rows.remove(p) })
 		l.made(Remove, p.at, &old)
 	case c.Type != store.EventPut:
 	default:
@@ -127,14 +126,12 @@ func (r *realm) applyRow(l *level, name string, deeper bool, c store.TreeChange)
 			now = newRow(store.Node{Entry: store.Entry{Key: name, Created: c.Revision, Modified: c.Revision}, Dir: true})
 		}
 		if found {
-			r.counted(l.rows.row(p), -1)
-			*l.rows.row(p) = now
+			r.change(l, func() { l.rows.set(p, now) })
 			l.made(Update, p.at, &now)
 		} else {
-			l.rows.insert(p, now)
+			r.change(l, func() { l.rows.insert(p, now) })
 			l.made(Insert, p.at, &now)
 		}
-		r.counted(&now, +1)
 		l.revision = c.Revision
 		return !found
 	}
@@ -142,18 +139,12 @@ func (r *realm) applyRow(l *level, name string, deeper bool, c store.TreeChange)
 	return false
 }
 
-// counted adds by for each row to the realm's numbers; count does that for all
-// of a list.
-func (r *realm) counted(one *row, by int) {
-	if one.dir {
-		r.dirs += by
-	} else {
-		r.entries += by
-	}
-}
-
-func (r *realm) count(l *list, by int) {
-	for one := range l.from(0) {
-		r.counted(one, by)
-	}
+// change lets f change the rows of l, and keeps the realm's counts true. The
+// caller holds mu.
+func (r *realm) change(l *level, f func()) {
+	r.rows -= l.rows.n
+	r.dirs -= l.rows.dirs
+	f()
+	r.rows += l.rows.n
+	r.dirs += l.rows.dirs
 }

@@ -11,14 +11,26 @@ import (
 // linger is how long a realm is kept that nobody looks at.
 const linger = 30 * time.Second
 
-// An Index knows the store's keys. Its fields are set before its first use. Safe
-// for concurrent use.
+// An Index knows the store's keys. Safe for concurrent use.
 type Index struct {
-	Tree store.Tree
+	tree  store.Tree
+	past  *history // nil: nothing is remembered
+	plans plans
 
 	mu     sync.Mutex // guards what follows, and users and idle of realms
 	realms map[string]*realm
 	closed bool
+}
+
+// New returns an Index, to be closed. It remembers so many bytes of changes; for
+// that it watches all the time, with 0 only while somebody looks.
+func New(tree store.Tree, historyBytes int64) *Index {
+	x := &Index{tree: tree, realms: make(map[string]*realm)}
+	if historyBytes > 0 {
+		x.past = &history{limit: historyBytes}
+		x.use("") // never released
+	}
+	return x
 }
 
 // realmRoot returns the root of the realm that dir is in: its path up to the last
@@ -43,10 +55,11 @@ func (x *Index) use(dir string) (r *realm, path string, release func()) {
 	root := realmRoot(dir)
 	r = x.realms[root]
 	if r == nil {
-		if x.realms == nil {
-			x.realms = make(map[string]*realm)
+		var past *history
+		if root == "" {
+			past = x.past
 		}
-		r = newRealm(x.Tree, root, nil)
+		r = newRealm(x.tree, root, past)
 		x.realms[root] = r
 	}
 	r.users++
@@ -78,6 +91,9 @@ func (x *Index) release(r *realm) {
 	})
 	r.idle = mine
 }
+
+// Past returns what is remembered of a key.
+func (x *Index) Past(key string) Past { return x.past.past(key) }
 
 // Close ends what runs and waits for it.
 func (x *Index) Close() {

@@ -15,11 +15,15 @@ const maxChunk = 512
 type list struct {
 	chunks [][]row
 	n      int
+	dirs   int // among them
 }
 
 // newList takes rows that are sorted.
 func newList(rows []row) list {
 	l := list{n: len(rows)}
+	for i := range rows {
+		l.dirs += one(rows[i].dir)
+	}
 	for len(rows) > 0 {
 		n := min(len(rows), maxChunk/2)
 		l.chunks = append(l.chunks, slices.Clip(rows[:n]))
@@ -53,9 +57,16 @@ func (l *list) find(name string) (place, bool) {
 // row returns the one at a place that find has found.
 func (l *list) row(p place) *row { return &l.chunks[p.chunk][p.row] }
 
+// set replaces a row by one of the same name.
+func (l *list) set(p place, r row) {
+	l.dirs += one(r.dir) - one(l.row(p).dir)
+	*l.row(p) = r
+}
+
 // insert puts r at the place where find has not found its name.
 func (l *list) insert(p place, r row) {
 	l.n++
+	l.dirs += one(r.dir)
 	if p.chunk == len(l.chunks) {
 		if p.chunk == 0 {
 			l.chunks = [][]row{{r}}
@@ -77,6 +88,7 @@ func (l *list) insert(p place, r row) {
 // remove takes out the row at a place.
 func (l *list) remove(p place) {
 	l.n--
+	l.dirs -= one(l.row(p).dir)
 	c := slices.Delete(l.chunks[p.chunk], p.row, p.row+1)
 	if len(c) == 0 {
 		l.chunks = slices.Delete(l.chunks, p.chunk, p.chunk+1)
@@ -101,4 +113,11 @@ func (l *list) from(at int) func(yield func(*row) bool) {
 			at = 0
 		}
 	}
+}
+
+func one(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

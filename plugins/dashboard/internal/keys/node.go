@@ -99,7 +99,7 @@ func (r *realm) applyNode(c store.TreeChange) {
 
 // Node returns an entry or a directory as it stands now.
 func (x *Index) Node(ctx context.Context, key string) (*Node, error) {
-	n, err := x.Tree.Node(ctx, key, store.Linearizable)
+	n, err := x.tree.Node(ctx, key, store.Linearizable)
 	if err != nil {
 		return nil, err
 	}

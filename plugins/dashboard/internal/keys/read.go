@@ -61,6 +61,7 @@ func (r *realm) late(l *level, c store.TreeChange) {
 	case inside:
 		name, deeper := cutName(rest)
 		r.applyRow(l, name, deeper, c)
+		r.lacks()
 	case c.Type != store.EventPut: // of the directory or of one above it
 		r.finish(l, store.ErrNotFound)
 	case c.Node.Key == path && c.Node.Dir: // made again
@@ -76,14 +77,14 @@ const maxDiff = 500
 // changed is told change by change.
 func (r *realm) install(l *level, rows []row, at store.Revision) {
 	l.state, l.why, l.revision = loaded, nil, at
+	r.lacks()
 	if l.rows.n > 0 && r.diff(l, rows) {
 		l.tell()
 		return
 	}
-	r.count(&l.rows, -1)
-	l.rows, l.log = newList(rows), nil
+	r.change(l, func() { l.rows = newList(rows) })
+	l.log = nil
 	l.seq++
-	r.count(&l.rows, +1)
 	l.tell()
 }
 
@@ -122,18 +123,16 @@ func (r *realm) diff(l *level, rows []row) bool {
 	}
 	for _, e := range edits {
 		p, _ := l.rows.find(e.row.key())
-		switch e.op {
-		case Insert:
-			l.rows.insert(p, e.row)
-			r.counted(&e.row, +1)
-		case Update:
-			r.counted(l.rows.row(p), -1)
-			*l.rows.row(p) = e.row
-			r.counted(&e.row, +1)
-		case Remove:
-			l.rows.remove(p)
-			r.counted(&e.row, -1)
-		}
+		r.change(l, func() {
+			switch e.op {
+			case Insert:
+				l.rows.insert(p, e.row)
+			case Update:
+				l.rows.set(p, e.row)
+			case Remove:
+				l.rows.remove(p)
+			}
+		})
 		l.made(e.op, p.at, &e.row)
 	}
 	return true

@@ -19,32 +19,36 @@ type realm struct {
 	root  string
 	users int         // guarded by the Index, as is
 	idle  *time.Timer // which ends a realm that nobody uses
-	end_  context.CancelFunc
-	told  func(store.TreeChange) // is called for each change, in order; nil: nobody wants it
 
+	past    *history // is told each change; nil: nothing is remembered
 	running sync.WaitGroup
-	ctx     context.Context // of what runs; the realm is it, more or less
-	began   chan struct{}   // closed when the watch first had a position
-	health  live.Var[error] // why there are no news
+	ctx     context.Context // of all that runs for it
+	cancel  context.CancelFunc
+	began   chan struct{}    // closed when the watch first had a position
+	health  live.Var[error]  // why there are no news
+	counts  live.Var[Counts] // only while the walker runs
 
-	mu      sync.Mutex // guards what follows
-	top     *level
-	nodes   map[string]*watched // by key
-	entries int                 // in all levels
-	dirs    int
-	lost    int // how often the watch had to begin again
+	mu     sync.Mutex // guards what follows
+	top    *level
+	nodes  map[string]*watched // by key
+	rows   int                 // in all levels
+	dirs   int                 // among them
+	since  time.Time           // when the watch had its first position
+	lost   int                 // how often changes were missed
+	walker walker
 }
 
-func newRealm(tree store.Tree, root string, told func(store.TreeChange)) *realm {
-	r := &realm{tree: tree, root: root, told: told, began: make(chan struct{}), top: newLevel(nil, ""), nodes: make(map[string]*watched)}
-	r.ctx, r.end_ = context.WithCancel(context.Background())
+func newRealm(tree store.Tree, root string, past *history) *realm {
+	r := &realm{tree: tree, root: root, past: past, began: make(chan struct{}), top: newLevel(nil, ""), nodes: make(map[string]*watched),
+		walker: walker{limit: Limit, again: make(chan struct{})}}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.running.Go(func() { r.run(r.ctx) })
 	return r
 }
 
 // close ends the realm and waits for that.
 func (r *realm) close() {
-	r.end_()
+	r.cancel()
 	r.running.Wait()
 }
 
@@ -87,7 +91,13 @@ func (r *realm) run(ctx context.Context) {
 		if err != nil {
 			return // ctx has ended
 		}
-		if r.lost == 0 {
+		if r.past != nil {
+			r.past.began()
+		}
+		if r.since.IsZero() {
+			r.mu.Lock()
+			r.since = time.Now()
+			r.mu.Unlock()
 			close(r.began)
 		}
 		r.follow(ctx, at)
@@ -148,13 +158,12 @@ func (r *realm) follow(ctx context.Context, at store.Revision) {
 		for _, c := range changes {
 			r.apply(c)
 			r.applyNode(c)
-		}
-		r.mu.Unlock()
-		if r.told != nil {
-			for _, c := range changes {
-				r.told(c)
+			if r.past != nil {
+				r.past.add(c)
 			}
 		}
+		r.mu.Unlock()
+		r.publish()
 	}
 }
 
@@ -173,6 +182,7 @@ func (r *realm) outdate() {
 	for _, n := range r.nodes {
 		n.forget()
 	}
+	r.lacks()
 }
 
 // each calls f for l and all levels below it. The caller holds mu.

@@ -40,7 +40,7 @@ type Row struct {
 func newRow(n store.Node) row {
 	name := base(n.Key)
 	return row{
-		text:     name + preview(n.Value), // a string of its own, unlike its parts
+		text:     name + cut(n.Value, maxPreview), // a string of its own, unlike its parts
 		name:     uint16(len(name)),
 		dir:      n.Dir,
 		damaged:  store.Damaged(n.Value),
@@ -57,16 +57,16 @@ func (r *row) shown() Row {
 	return Row{r.key(), r.dir, r.size, r.text[r.name:], r.damaged, r.expires, r.created, r.modified}
 }
 
-// preview is the beginning of a value, cut between two characters.
-func preview(value string) string {
-	if len(value) <= maxPreview {
-		return value
+// cut returns at most n bytes of the beginning of text, which is UTF-8, and no
+// part of a character.
+func cut(text string, n int) string {
+	if len(text) <= n {
+		return text
 	}
-	end := maxPreview
-	for end > maxPreview-utf8.UTFMax && !utf8.RuneStart(value[end]) {
-		end--
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
 	}
-	return value[:end]
+	return text[:n]
 }
 
 func millis(t time.Time) int64 {

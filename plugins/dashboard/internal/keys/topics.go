@@ -106,7 +106,7 @@ func (x *Index) Follow(key string) live.Source {
 		}
 		l := r.join(path)
 		defer r.leave(l)
-		n := r.look(key)
+		n := r.look(key, x.past.ended(key))
 		defer r.unlook(key, n)
 		for {
 			why, ill := r.health.Get()
@@ -168,12 +168,12 @@ func (r *realm) nodeState(ctx context.Context, path string, n *watched) (s NodeS
 	return s, changed, l.next(), nil
 }
 
-func (r *realm) look(key string) *watched {
+func (r *realm) look(key, reason string) *watched {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := r.nodes[key]
 	if n == nil {
-		n = &watched{}
+		n = &watched{reason: reason}
 		r.nodes[key] = n
 	}
 	n.users++

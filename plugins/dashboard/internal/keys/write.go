@@ -46,7 +46,7 @@ func (x *Index) Save(ctx context.Context, key, value string, modified store.Revi
 	if err != nil {
 		return nil, err
 	}
-	e, err := x.Tree.Swap(ctx, now.Entry, value, left)
+	e, err := x.tree.Swap(ctx, now.Entry, value, left)
 	if err != nil {
 		return nil, x.writeError(ctx, key, err)
 	}
@@ -62,7 +62,7 @@ func (x *Index) Create(ctx context.Context, key, value string, ttl TTL) (*Node, 
 	if err != nil {
 		return nil, err
 	}
-	e, err := x.Tree.Create(ctx, key, value, left)
+	e, err := x.tree.Create(ctx, key, value, left)
 	if err != nil {
 		return nil, x.writeError(ctx, key, err)
 	}
@@ -75,7 +75,7 @@ func (x *Index) MakeDir(ctx context.Context, key string, ttl TTL) (*Node, error)
 	if err != nil {
 		return nil, err
 	}
-	n, err := x.Tree.MakeDir(ctx, key, left)
+	n, err := x.tree.MakeDir(ctx, key, left)
 	if err != nil {
 		return nil, x.writeError(ctx, key, err)
 	}
@@ -90,9 +90,9 @@ func (x *Index) Delete(ctx context.Context, key string, modified store.Revision)
 		return err
 	}
 	if n.Dir {
-		err = x.Tree.RemoveDir(ctx, key)
+		err = x.tree.RemoveDir(ctx, key)
 	} else {
-		err = x.Tree.Delete(ctx, n.Entry)
+		err = x.tree.Delete(ctx, n.Entry)
 	}
 	if err != nil {
 		return x.writeError(ctx, key, err)
@@ -105,7 +105,7 @@ func (x *Index) standing(ctx context.Context, key string, modified store.Revisio
 	if key == "" {
 		return store.Node{}, fmt.Errorf("the root stays as it is: %w", store.ErrInvalid)
 	}
-	n, err := x.Tree.Node(ctx, key, store.Linearizable)
+	n, err := x.tree.Node(ctx, key, store.Linearizable)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return n, &ConflictError{Why: fmt.Sprintf("%q is not there any more", "/"+key)}
@@ -126,7 +126,7 @@ func (x *Index) writeError(ctx context.Context, key string, err error) error {
 		return &UnknownError{err}
 	case errors.Is(err, store.ErrChanged), errors.Is(err, store.ErrExists), errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrNotEmpty):
 		c := &ConflictError{Why: err.Error()}
-		if n, err := x.Tree.Node(ctx, key, store.Linearizable); err == nil {
+		if n, err := x.tree.Node(ctx, key, store.Linearizable); err == nil {
 			c.Current = showNode(n, 0)
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return err

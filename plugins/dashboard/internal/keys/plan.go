@@ -1,0 +1,189 @@
+package keys
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/etcd-modules/modhost/sdk/store"
+)
+
+const (
+	planKept  = 10 * time.Minute
+	maxPlans  = 20
+	maxSample = 20
+)
+
+// An Item is an entry, or a directory with all in it.
+type Item struct {
+	Key string `json:"key"` // with a slash in front
+	Dir bool   `json:"dir"`
+}
+
+// A Plan is what the deletion of some items would hit.
+type Plan struct {
+	ID       string         `json:"plan"`
+	Entries  int            `json:"entries"`
+	Dirs     int            `json:"dirs"`
+	Bytes    int64          `json:"bytes"`  // of the values
+	Sample   []string       `json:"sample"` // the first keys, at most 20
+	More     int            `json:"more"`   // entries that the sample does not have
+	Revision store.Revision `json:"revision,string"`
+	Typed    string         `json:"typed"` // what must be typed: the key of a single item, else the number of all entries and directories
+}
+
+// A planned is a Plan with what it would hit. Only entries that were not modified
+// since are deleted.
+type planned struct {
+	Plan
+	until   time.Time
+	entries []store.Entry // without values, sorted by key
+	dirs    []string      // sorted
+}
+
+// plans are those that were not carried out yet.
+type plans struct {
+	mu   sync.Mutex // guards byID
+	byID map[string]*planned
+}
+
+func (p *plans) put(one *planned) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.byID == nil {
+		p.byID = make(map[string]*planned)
+	}
+	now := time.Now()
+	maps.DeleteFunc(p.byID, func(_ string, one *planned) bool { return !now.Before(one.until) })
+	for len(p.byID) >= maxPlans { // the oldest goes
+		oldest := slices.MinFunc(slices.Collect(maps.Values(p.byID)), func(a, b *planned) int { return a.until.Compare(b.until) })
+		delete(p.byID, oldest.ID)
+	}
+	p.byID[one.ID] = one
+}
+
+// take returns a plan, which is there no more then, if the text for it was typed.
+func (p *plans) take(id, typed string) (*planned, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	one := p.byID[id]
+	if one == nil || !time.Now().Before(one.until) {
+		return nil, fmt.Errorf("the plan is not there any more; look again at what would be deleted: %w", store.ErrNotFound)
+	}
+	if typed != one.Typed {
+		return nil, fmt.Errorf("typed was %.100q, but must be %q: %w", typed, one.Typed, store.ErrInvalid)
+	}
+	delete(p.byID, id)
+	return one, nil
+}
+
+// Plan looks at what the deletion of items would hit, and remembers it for ten
+// minutes. Hidden entries are not looked at; a directory that has some will stay.
+func (x *Index) Plan(ctx context.Context, items []Item) (*Plan, error) {
+	p := &planned{Plan: Plan{ID: rand.Text(), Sample: []string{}}, until: time.Now().Add(planKept)}
+	top, err := topmost(items)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range top {
+		if err := x.planNode(ctx, p, key); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(p.entries, func(a, b store.Entry) int { return strings.Compare(a.Key, b.Key) })
+	slices.Sort(p.dirs)
+	for _, e := range p.entries[:min(len(p.entries), maxSample)] {
+		p.Sample = append(p.Sample, "/"+e.Key)
+	}
+	p.Entries, p.Dirs, p.More = len(p.entries), len(p.dirs), len(p.entries)-len(p.Sample)
+	p.Typed = strconv.Itoa(p.Entries + p.Dirs)
+	if len(top) == 1 {
+		p.Typed = "/" + top[0]
+	}
+	x.plans.put(p)
+	return &p.Plan, nil
+}
+
+// topmost returns the keys of those items that are not within another one,
+// sorted.
+func topmost(items []Item) ([]string, error) {
+	if len(items) == 0 {
+		return nil, fmt.Errorf("nothing is named that could be deleted: %w", store.ErrInvalid)
+	}
+	var keys []string
+	dirs := make(map[string]bool)
+	for _, i := range items {
+		key, err := ParseKey(i.Key)
+		if err != nil {
+			return nil, err
+		}
+		if key == "" {
+			return nil, fmt.Errorf("the root stays as it is; name what is in it: %w", store.ErrInvalid)
+		}
+		keys = append(keys, key)
+		dirs[key] = i.Dir
+	}
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	return slices.DeleteFunc(keys, func(key string) bool {
+		for up := parent(key); up != ""; up = parent(up) {
+			if dirs[up] {
+				return true
+			}
+		}
+		return false
+	}), nil
+}
+
+// planNode adds an entry, or a directory and what is in it.
+func (x *Index) planNode(ctx context.Context, p *planned, key string) error {
+	l, err := x.tree.Level(ctx, key, store.Linearizable)
+	if errors.Is(err, store.ErrInvalid) { // it is an entry
+		n, err := x.tree.Node(ctx, key, store.Linearizable)
+		if err == nil && !n.Dir {
+			err = p.add(n.Entry)
+		}
+		return ignoreNotFound(err)
+	}
+	if err != nil {
+		return ignoreNotFound(err)
+	}
+	p.dirs = append(p.dirs, key)
+	if p.Revision == 0 {
+		p.Revision = l.Revision
+	}
+	for _, n := range l.Nodes {
+		if n.Dir {
+			err = x.planNode(ctx, p, n.Key)
+		} else {
+			err = p.add(n.Entry)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *planned) add(e store.Entry) error {
+	if len(p.entries)+len(p.dirs) >= Limit {
+		return fmt.Errorf("there are more than %d keys; delete a part of them: %w", Limit, store.ErrInvalid)
+	}
+	p.Bytes += int64(len(e.Value))
+	p.entries = append(p.entries, store.Entry{Key: strings.Clone(e.Key), Created: e.Created, Modified: e.Modified})
+	return nil
+}
+
+func ignoreNotFound(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
+}
