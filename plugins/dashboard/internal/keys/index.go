@@ -16,6 +16,7 @@ type Index struct {
 	tree  store.Tree
 	past  *history // nil: nothing is remembered
 	plans plans
+	ends  ends
 
 	mu     sync.Mutex // guards what follows, and users and idle of realms
 	realms map[string]*realm

@@ -36,7 +36,7 @@ func (x *Index) Dir(dir string) live.Source {
 		l := r.join(path)
 		defer r.leave(l)
 		var sent uint64 // version that the client has
-		first, gone := true, false
+		first, gone, entry := true, false, false
 		for {
 			why, ill := r.health.Get()
 			if why != nil {
@@ -57,12 +57,12 @@ func (x *Index) Dir(dir string) live.Source {
 				sent = held.seq
 				r.mu.Unlock()
 			}
-			if m.Gone != gone || first || m.Changes != nil || m.Reset {
+			if m.Gone != gone || m.Entry != entry || first || m.Changes != nil || m.Reset {
 				if err := send(m); err != nil {
 					return err
 				}
 			}
-			first, gone = false, m.Gone
+			first, gone, entry = false, m.Gone, m.Entry
 			if err := wait(ctx, pause, changed, nil, ill, nil); err != nil {
 				return err
 			}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/etcd-modules/modhost/sdk/store"
@@ -42,13 +44,17 @@ func (x *Index) Save(ctx context.Context, key, value string, modified store.Revi
 	if err != nil {
 		return nil, err
 	}
-	left, err := ttl.left(now.Expires)
+	end := x.ends.of(now)
+	left, err := ttl.left(end)
 	if err != nil {
 		return nil, err
 	}
 	e, err := x.tree.Swap(ctx, now.Entry, value, left)
 	if err != nil {
 		return nil, x.writeError(ctx, key, err)
+	}
+	if ttl.Keep {
+		x.ends.put(e, end)
 	}
 	return showNode(store.Node{Entry: e}, 0), nil
 }
@@ -143,16 +149,52 @@ func checkValue(value string) error {
 	return store.CheckValue(value)
 }
 
-// left is the TTL to write. Keeping means the nearest whole second, so that
-// saving again and again does not add up.
-func (t TTL) left(expires time.Time) (time.Duration, error) {
+// left is the TTL to write. Keeping means the nearest whole second.
+func (t TTL) left(end time.Time) (time.Duration, error) {
 	switch {
-	case t.Keep && expires.IsZero():
+	case t.Keep && end.IsZero():
 		return 0, nil
 	case t.Keep:
-		return max(time.Second, time.Until(expires).Round(time.Second)), nil
+		return max(time.Second, time.Until(end).Round(time.Second)), nil
 	case t.Seconds < 0 || t.Seconds > int64(store.MaxTTL/time.Second):
 		return 0, fmt.Errorf("a TTL of %d s is not between 0 and %d: %w", t.Seconds, int64(store.MaxTTL/time.Second), store.ErrInvalid)
 	}
 	return time.Duration(t.Seconds) * time.Second, nil
+}
+
+// ends are the times at which entries should end that were saved with their TTL
+// kept. A TTL is whole seconds, so each saving moves the real end by up to half a
+// second; without this, saving again and again would add that up.
+type ends struct {
+	mu   sync.Mutex // guards kept
+	kept map[string]keptEnd
+}
+
+type keptEnd struct {
+	modified store.Revision // of the saving
+	end      time.Time
+}
+
+const maxEnds = 1000
+
+// of returns when n should end; zero: never.
+func (e *ends) of(n store.Node) time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if k := e.kept[n.Key]; k.modified == n.Modified {
+		return k.end
+	}
+	return n.Expires
+}
+
+func (e *ends) put(n store.Entry, end time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.kept) >= maxEnds {
+		e.kept = nil // it would take long to add up again
+	}
+	if e.kept == nil {
+		e.kept = make(map[string]keptEnd)
+	}
+	e.kept[strings.Clone(n.Key)] = keptEnd{n.Modified, end}
 }

@@ -1,0 +1,406 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/etcd-modules/modhost/sdk/store"
+	"github.com/etcd-modules/modhost/sdk/store/memory"
+)
+
+// wantLevel compares rows with what the store says.
+func wantLevel(t *testing.T, s *memory.Store, dir string, rows []Row, gone bool) {
+	t.Helper()
+	l, err := s.Level(t.Context(), dir, store.Linearizable)
+	if err != nil {
+		if !gone {
+			t.Errorf("%q is shown, but: %v", dir, err)
+		}
+		return
+	}
+	want := []Row{}
+	for _, n := range l.Nodes {
+		r := newRow(n)
+		want = append(want, r.shown())
+	}
+	if gone || !slices.Equal(rows, want) {
+		t.Errorf("%q: shown (gone %v) are\n%v, there are\n%v", dir, gone, rows, want)
+	}
+}
+
+func wantShown(t *testing.T, s *memory.Store, d *shownDir) {
+	t.Helper()
+	rows, gone, _ := d.now()
+	wantLevel(t, s, d.dir, rows, gone)
+}
+
+// What pages show stays what the store has, and the counts stay true, whatever
+// others do to it.
+func TestIndex_FollowsEverything(t *testing.T) {
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
+				random := rand.New(rand.NewPCG(seed, 1))
+				some := func() string {
+					key := string("abc"[random.IntN(3)])
+					if random.IntN(10) == 0 {
+						key = "_h/" + key
+					}
+					for random.IntN(3) > 0 {
+						key += "/" + string("abcd"[random.IntN(4)])
+					}
+					return key
+				}
+				act := func(n int) {
+					for range n {
+						ctx, key := t.Context(), some()
+						ttl := time.Duration(max(0, random.IntN(12)-8)) * time.Second
+						var err error
+						switch random.IntN(8) {
+						case 0, 1, 2, 3:
+							_, err = mine.Put(ctx, key, fmt.Sprint(random.IntN(1000)), ttl)
+						case 4:
+							_, err = mine.MakeDir(ctx, key, ttl)
+						case 5:
+							err = mine.RemoveDir(ctx, key)
+						case 6:
+							var n store.Node
+							if n, err = mine.Node(ctx, key, store.Local); err == nil && !n.Dir {
+								err = mine.Delete(ctx, n.Entry)
+							}
+						case 7:
+							time.Sleep(time.Duration(random.IntN(1000)) * time.Millisecond)
+						}
+						if errors.Is(err, store.ErrUnavailable) {
+							t.Fatal(err)
+						}
+					}
+				}
+				act(100)
+				f := follow[Counts](t, x.Counts, nil)
+				var shown []*shownDir
+				for _, dir := range []string{"", "a", "a/b", "b/c/d", "_h", "_h/a"} {
+					s, _ := show(t, x, dir)
+					shown = append(shown, s)
+				}
+				for range 20 {
+					act(random.IntN(60))
+					switch random.IntN(6) {
+					case 0:
+						mine.Touch(2000) // changes are missed
+					case 1:
+						under.SetHook(func(memory.Op, string) memory.Fault { return memory.Fault{Refuse: store.ErrUnavailable} })
+						act(20)
+						time.Sleep(time.Duration(random.IntN(3000)) * time.Millisecond)
+						under.SetHook(nil)
+					}
+				}
+				time.Sleep(10 * time.Second) // longer than any TTL, and any pause after an error
+				settle()
+				for _, s := range shown {
+					wantShown(t, mine, s)
+				}
+				counts := f.last(t)
+				want := Counts{Complete: true, Limit: Limit, Since: counts.Since}
+				countStore(t, mine, "", &want)
+				if counts != want {
+					t.Errorf("counts are %+v, want %+v", counts, want)
+				}
+			})
+		})
+	}
+}
+
+func countStore(t *testing.T, s *memory.Store, dir string, c *Counts) {
+	t.Helper()
+	l, err := s.Level(t.Context(), dir, store.Linearizable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range l.Nodes {
+		if n.Dir {
+			c.Dirs++
+			countStore(t, s, n.Key, c)
+		} else {
+			c.Entries++
+		}
+	}
+}
+
+// A change that is told while a level is read is neither lost nor made twice.
+func TestIndex_ChangesWhileReading(t *testing.T) {
+	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
+		put(t, mine, "a/1", "x", 0)
+		put(t, mine, "a/2", "x", 0)
+		before, after := make(chan struct{}), make(chan struct{})
+		under.SetHook(func(op memory.Op, key string) memory.Fault {
+			if op == memory.OpLevel && key == "a" {
+				return memory.Fault{Pause: before, Hold: after}
+			}
+			return memory.Fault{}
+		})
+		s, f := show(t, x, "a")
+		settle()
+		put(t, mine, "a/0", "told and read", 0)
+		e := put(t, mine, "a/1", "told and read", 0)
+		synctest.Wait()
+		close(before)
+		synctest.Wait()
+		put(t, mine, "a/2", "told only", 0)
+		put(t, mine, "a/3/4", "told only", 0)
+		if err := mine.Delete(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		close(after)
+		settle()
+		wantShown(t, mine, s)
+		if got, _ := f.all(); len(got) != 1 || *got[0].Count != 3 {
+			t.Errorf("was told %+v, want all at once", got)
+		}
+	})
+}
+
+// A directory that comes, goes and comes again.
+func TestIndex_DirectoryComesAndGoes(t *testing.T) {
+	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
+		s, f := show(t, x, "a/b")
+		if got := f.last(t); !got.Gone || got.Entry {
+			t.Errorf("first %+v, want that it is not there", got)
+		}
+		put(t, mine, "a/b/c", "1", 0)
+		settle()
+		wantShown(t, mine, s)
+		mkdir(t, mine, "t", 2*time.Second)
+		put(t, mine, "t/u/v", "1", 0)
+		below, fb := show(t, x, "t/u")
+		settle()
+		wantShown(t, mine, below)
+		time.Sleep(2 * time.Second)
+		if got := fb.last(t); !got.Gone {
+			t.Errorf("after the end of what is above: %+v", got)
+		}
+		put(t, mine, "t/u", "an entry", 0)
+		if got := fb.last(t); !got.Gone || !got.Entry {
+			t.Errorf("with an entry of that name: %+v", got)
+		}
+		for _, f := range []*follower[DirState]{f, fb} {
+			if _, errs := f.all(); len(errs) > 0 {
+				t.Error(errs)
+			}
+		}
+	})
+}
+
+// Missed changes are found by reading again. A few are told one by one, so that
+// a page stays where it is.
+func TestIndex_MissedChanges(t *testing.T) {
+	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
+		for i := range 20 {
+			put(t, mine, fmt.Sprintf("a/%02d", i), "x", 0)
+		}
+		s, f := show(t, x, "a")
+		settle()
+		cut := make(chan struct{})
+		under.SetHook(func(op memory.Op, _ string) memory.Fault {
+			if op == memory.OpWatch {
+				return memory.Fault{Pause: cut}
+			}
+			return memory.Fault{}
+		})
+		put(t, mine, "b", "wakes the watch", 0)
+		synctest.Wait()
+		put(t, mine, "a/055", "new", 0)
+		put(t, mine, "a/07", "other", 0)
+		mine.Touch(3000)
+		close(cut)
+		settle()
+		wantShown(t, mine, s)
+		if _, _, reset := s.now(); reset != 1 {
+			got, _ := f.all()
+			t.Errorf("%d times all anew, want the changes one by one: %+v", reset, got)
+		}
+		if past := x.Past("a/07"); past.Missed == 0 {
+			t.Errorf("the past does not say that changes were missed: %+v", past)
+		}
+	})
+}
+
+// More changes at once than a page can follow are a reset.
+func TestIndex_TooManyChanges(t *testing.T) {
+	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
+		put(t, mine, "a/b", "x", 0)
+		s, f := show(t, x, "a")
+		settle()
+		for i := range maxChanges + 1 {
+			put(t, mine, fmt.Sprintf("a/%04d", i), "x", 0)
+		}
+		settle()
+		if got := f.last(t); !got.Reset || *got.Count != maxChanges+2 {
+			t.Errorf("was told %d changes of %+v, want a reset", len(got.Changes), got)
+		}
+		wantShown(t, mine, s)
+	})
+}
+
+// Without etcd topics say why, again and again, and go on by themselves; pages
+// are answered with what is known, and say that it may be old.
+func TestIndex_StoreAway(t *testing.T) {
+	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
+		put(t, mine, "a/b", "x", 0)
+		s, f := show(t, x, "a")
+		settle()
+		under.SetHook(func(memory.Op, string) memory.Fault { return memory.Fault{Refuse: store.ErrUnavailable} })
+		put(t, mine, "a/c", "wakes the watch", 0)
+		time.Sleep(5 * time.Second)
+		if _, errs := f.all(); len(errs) < 4 {
+			t.Errorf("%d errors in five seconds", len(errs))
+		}
+		if p := page(t, x, Question{Dir: "a"}); p.Stale == "" || p.Count != 1 {
+			t.Errorf("page %+v, want what is known", p)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		if _, err := x.Page(ctx, Question{Dir: "", Limit: 1}); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("a page that is not known: %v", err)
+		}
+		under.SetHook(nil)
+		time.Sleep(lastPause + 2*time.Second)
+		settle()
+		wantShown(t, mine, s)
+		if p := page(t, x, Question{Dir: "a"}); p.Stale != "" {
+			t.Errorf("page %+v is stale", p)
+		}
+	})
+}
+
+// What is hidden is shown when it is asked for by name, and watched only then.
+func TestIndex_Hidden(t *testing.T) {
+	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
+		put(t, mine, "_mod/lock/a", "1", 0)
+		put(t, mine, "_mod/_deep/a/b", "1", 0)
+		for dir, want := range map[string][]string{"": {}, "_mod": {"lock"}, "_mod/lock": {"a"}, "_mod/_deep": {"a"}, "_mod/_deep/a": {"b"}} {
+			wantNames(t, names(page(t, x, Question{Dir: dir}).Rows), want...)
+		}
+		s, _ := show(t, x, "_mod/lock")
+		deep, f := show(t, x, "_mod/_deep/a")
+		settle()
+		put(t, mine, "_mod/lock/b", "2", 0)
+		put(t, mine, "_mod/_deep/a/c", "2", 0)
+		settle()
+		wantShown(t, mine, s)
+		wantShown(t, mine, deep)
+		f.end()
+		time.Sleep(linger + time.Second)
+		synctest.Wait()
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		if len(x.realms) != 2 || x.realms["_mod/_deep"] != nil {
+			t.Errorf("%d realms are left, want those of / and /_mod", len(x.realms))
+		}
+	})
+}
+
+// Without a history nothing is watched while nobody looks.
+func TestIndex_IdleWithoutHistory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		under := memory.New(memory.AnyKey())
+		var asked atomic.Int64
+		under.SetHook(func(memory.Op, string) memory.Fault { asked.Add(1); return memory.Fault{} })
+		x := New(under, 0)
+		defer x.Close()
+		put(t, under.Sub(""), "a/b", "1", 0)
+		time.Sleep(time.Hour)
+		if n := asked.Load(); n > 0 {
+			t.Errorf("the store was asked %d times", n)
+		}
+		wantNames(t, names(page(t, x, Question{Dir: "a"}).Rows), "b")
+		time.Sleep(linger + time.Second)
+		asked.Store(0)
+		put(t, under.Sub(""), "a/c", "1", 0)
+		synctest.Wait()
+		if asked.Load() > 0 {
+			t.Error("the store is still watched")
+		}
+		wantNames(t, names(page(t, x, Question{Dir: "a"}).Rows), "b", "c")
+		if past := x.Past("a/b"); past.Since != 0 || len(past.Versions) > 0 {
+			t.Errorf("past %+v, want none", past)
+		}
+	})
+}
+
+func TestIndex_Page(t *testing.T) {
+	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
+		for i := range 25 {
+			put(t, mine, fmt.Sprintf("a/Key%02d", i), "x", 0)
+		}
+		put(t, mine, "a/other ö", "x", 0)
+		for _, c := range []struct {
+			q      Question
+			offset int
+			found  bool
+			count  int
+			first  string
+			n      int
+		}{
+			{Question{Limit: 10}, 0, false, 26, "Key00", 10},
+			{Question{Limit: 10, Offset: 20}, 20, false, 26, "Key20", 6},
+			{Question{Limit: 10, Offset: 30}, 30, false, 26, "", 0},
+			{Question{Limit: 10, Around: "Key15"}, 10, true, 26, "Key10", 10},
+			{Question{Limit: 10, Around: "Key155"}, 10, false, 26, "Key10", 10},
+			{Question{Limit: 10, Around: "zzz"}, 20, false, 26, "Key20", 6},
+			{Question{Limit: 10, Filter: "kEY1"}, 0, false, 10, "Key10", 10},
+			{Question{Limit: 3, Filter: "y1", Around: "Key14"}, 3, true, 10, "Key13", 3},
+			{Question{Limit: 3, Filter: "y1", Offset: 9}, 9, false, 10, "Key19", 1},
+			{Question{Limit: 3, Filter: "y1", Offset: 90}, 90, false, 10, "", 0},
+			{Question{Limit: 3, Filter: "^key0", Offset: 2}, 2, false, 10, "Key02", 3},
+			{Question{Limit: 3, Filter: "^ey"}, 0, false, 0, "", 0},
+			{Question{Limit: 3, Filter: "Ö"}, 0, false, 1, "other ö", 1},
+		} {
+			c.q.Dir = "a"
+			p := page(t, x, c.q)
+			first := ""
+			if len(p.Rows) > 0 {
+				first = p.Rows[0].Name
+			}
+			if p.Offset != c.offset || p.Found != c.found || p.Count != c.count || p.Of != 26 || first != c.first || len(p.Rows) != c.n {
+				t.Errorf("%+v: %+v", c.q, p)
+			}
+		}
+		_, err := x.Page(t.Context(), Question{Dir: "none", Limit: 1})
+		wantErr(t, "page of nothing", err, store.ErrNotFound)
+		_, err = x.Page(t.Context(), Question{Dir: "a/Key01", Limit: 1})
+		wantErr(t, "page of an entry", err, store.ErrInvalid)
+		if x.realms[""].top.sub("none") != nil {
+			t.Error("what is not there is remembered")
+		}
+	})
+}
+
+// Beyond the limit no more is read behind what is shown.
+func TestIndex_Limit(t *testing.T) {
+	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
+		for i := range 20 {
+			put(t, mine, fmt.Sprintf("a%02d/b", i), "x", 0)
+		}
+		x.realms[""].walker.limit = 30
+		f := follow[Counts](t, x.Counts, nil)
+		time.Sleep(time.Minute)
+		if got := f.last(t); !got.Limited || got.Complete || got.Dirs != 20 || got.Entries != 10 {
+			t.Errorf("counts %+v, want those up to the limit", got)
+		}
+		var found []string
+		end, err := x.Search(t.Context(), Search{Text: "/b", Limit: 100}, func(m Match) { found = append(found, m.Key) }, func(Searched) {})
+		if err != nil || len(found) != 20 || !reflect.DeepEqual(*end, Found{Searched{40, 40, true}, true, 20, false}) {
+			t.Errorf("found %q, %+v, %v; want what is beyond the limit, too", found, end, err)
+		}
+	})
+}
