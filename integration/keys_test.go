@@ -1,0 +1,686 @@
+package integration
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/etcd-modules/modhost/integration/drive"
+)
+
+// A keyBrowser asks the dashboard about etcd's keys as its page does, and etcd
+// itself as other programs do.
+type keyBrowser struct {
+	t    *testing.T
+	api  string // of the dashboard
+	etcd string
+	http *http.Client
+}
+
+func browseKeys(t *testing.T, h *drive.Host) *keyBrowser {
+	return &keyBrowser{t, h.URL + "/mod/dashboard/api/", h.Etcd + "/v2/keys", drive.NewHTTPClient(t)}
+}
+
+type keyRow struct {
+	Name, Preview     string
+	Dir, Damaged      bool
+	Size              int
+	Expires           int64
+	Created, Modified string
+}
+
+type keyNode struct {
+	Key, Value        string
+	Dir, Damaged      bool
+	Expires, TTL      int64
+	Created, Modified string
+	Count             int
+}
+
+type keyPage struct {
+	Count, Of, Offset int
+	Seq               uint64
+	Found             bool
+	Rows              []keyRow
+}
+
+// do sends a request and returns the status, with the answer in into unless that
+// is nil.
+func (b *keyBrowser) do(method, address, kind string, body io.Reader, into any) (int, error) {
+	req, err := http.NewRequestWithContext(b.t.Context(), method, address, body)
+	if err != nil {
+		return 0, err
+	}
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	}
+	resp, err := b.http.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to the end
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || into == nil {
+		return resp.StatusCode, err
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return resp.StatusCode, fmt.Errorf("%s %s: %w in %.300s", method, address, err, text)
+	}
+	return resp.StatusCode, nil
+}
+
+func (b *keyBrowser) get(path string, query url.Values, into any) int {
+	b.t.Helper()
+	status, err := b.do("GET", b.api+"keys/"+path+"?"+query.Encode(), "", nil, into)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return status
+}
+
+func (b *keyBrowser) tryPost(path string, order, into any) (int, error) {
+	body, err := json.Marshal(order)
+	if err != nil {
+		return 0, err
+	}
+	return b.do("POST", b.api+"keys/"+path, "application/json", bytes.NewReader(body), into)
+}
+
+func (b *keyBrowser) post(path string, order, into any) int {
+	b.t.Helper()
+	status, err := b.tryPost(path, order, into)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return status
+}
+
+func (b *keyBrowser) page(dir string, more ...string) (keyPage, int) {
+	b.t.Helper()
+	q := url.Values{"dir": {dir}}
+	for i := 0; i < len(more); i += 2 {
+		q.Set(more[i], more[i+1])
+	}
+	var p keyPage
+	status := b.get("page", q, &p)
+	return p, status
+}
+
+func (b *keyBrowser) node(key string) (keyNode, int) {
+	b.t.Helper()
+	var n keyNode
+	status := b.get("node", url.Values{"key": {key}}, &n)
+	return n, status
+}
+
+// etcdURL is that of a key in etcd's own API.
+func (b *keyBrowser) etcdURL(key string) string {
+	segments := strings.Split(key, "/")
+	for i, s := range segments {
+		segments[i] = url.PathEscape(s)
+	}
+	return b.etcd + strings.Join(segments, "/")
+}
+
+// put writes to etcd as another program does.
+func (b *keyBrowser) put(key, value string, more ...string) error {
+	form := url.Values{"value": {value}}
+	for i := 0; i < len(more); i += 2 {
+		form.Set(more[i], more[i+1])
+	}
+	status, err := b.do("PUT", b.etcdURL(key), "application/x-www-form-urlencoded", strings.NewReader(form.Encode()), nil)
+	if err == nil && status/100 != 2 {
+		err = fmt.Errorf("etcd: PUT %s: %d", key, status)
+	}
+	return err
+}
+
+func (b *keyBrowser) mustPut(key, value string, more ...string) {
+	b.t.Helper()
+	if err := b.put(key, value, more...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// fill puts n keys below dir, many at a time.
+func (b *keyBrowser) fill(dir string, n int, value string) {
+	b.t.Helper()
+	var running sync.WaitGroup
+	var next atomic.Int64
+	var failed atomic.Value
+	for range 64 {
+		running.Go(func() {
+			for i := next.Add(1) - 1; i < int64(n) && failed.Load() == nil; i = next.Add(1) - 1 {
+				if err := b.put(fmt.Sprintf("%s/key-%06d", dir, i), value); err != nil {
+					failed.Store(err)
+				}
+			}
+		})
+	}
+	running.Wait()
+	if err := failed.Load(); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// A keyTopic is a topic of the dashboard's stream, read by one who is slower
+// than nobody.
+type keyTopic struct {
+	mu     sync.Mutex // guards what follows
+	events []json.RawMessage
+	errs   int
+}
+
+// follow reads a topic until the test ends; when the stream breaks off it opens
+// another one.
+func (b *keyBrowser) follow(topic string) *keyTopic {
+	k := &keyTopic{}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for b.t.Context().Err() == nil {
+			b.stream(topic, k)
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-b.t.Context().Done():
+			}
+		}
+	})
+	b.t.Cleanup(running.Wait)
+	return k
+}
+
+func (b *keyBrowser) stream(topic string, k *keyTopic) {
+	req, err := http.NewRequestWithContext(b.t.Context(), "GET", b.api+"events?"+url.Values{"topic": {topic}}.Encode(), nil)
+	if err != nil {
+		panic(err)
+	}
+	resp, err := b.http.Do(req)
+	if err != nil {
+		return
+	}
+	defer resp.Body.Close() //nolint:errcheck // the connection is gone then
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 64<<20)
+	for lines.Scan() {
+		text, ok := strings.CutPrefix(lines.Text(), "data: ")
+		var e struct {
+			Topic       string
+			Data, Error json.RawMessage
+		}
+		if !ok || json.Unmarshal([]byte(text), &e) != nil || e.Topic != topic {
+			continue
+		}
+		k.mu.Lock()
+		if e.Error != nil {
+			k.errs++
+		} else {
+			k.events = append(k.events, e.Data)
+		}
+		k.mu.Unlock()
+	}
+}
+
+// all returns what was told, and how often there was an error instead.
+func (k *keyTopic) all() ([]json.RawMessage, int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.events), k.errs
+}
+
+// last puts what was told last into into.
+func (k *keyTopic) last(into any) error {
+	events, _ := k.all()
+	if len(events) == 0 {
+		return errors.New("nothing was told yet")
+	}
+	return json.Unmarshal(events[len(events)-1], into)
+}
+
+// bulk is how many keys the tests of wide directories have; with the race
+// detector all processes are several times slower.
+func bulk() int {
+	if drive.Race {
+		return 10_000
+	}
+	return 100_000
+}
+
+// A directory of 100,000 keys: the count is true, the last page has the last
+// key, and changes in the middle are told at their place.
+func TestKeys_WideDirectory(t *testing.T) {
+	h := plain(t).Start(t, drive.Embedded+drive.Dashboard(""))
+	b := browseKeys(t, h)
+	n := bulk()
+	start := time.Now()
+	b.fill("/wide", n, strings.Repeat("x", 100))
+	t.Logf("wrote %d keys in %v", n, time.Since(start))
+	memory := func() int { return residentKB(t, h.Module("dashboard").PID) }
+	before := memory()
+
+	start = time.Now()
+	p, status := b.page("/wide", "limit", "200")
+	t.Logf("first page after %v; memory %d kB, before %d kB", time.Since(start), memory(), before)
+	if status != 200 || p.Count != n || len(p.Rows) != 200 || p.Rows[0].Name != "key-000000" || p.Rows[199].Name != "key-000199" {
+		t.Fatalf("first page: %d, count %d, %d rows", status, p.Count, len(p.Rows))
+	}
+	start = time.Now()
+	p, _ = b.page("/wide", "limit", "200", "offset", strconv.Itoa(n-200))
+	t.Logf("last page after %v", time.Since(start))
+	if last := p.Rows[len(p.Rows)-1]; last.Name != fmt.Sprintf("key-%06d", n-1) || last.Size != 100 || last.Preview != strings.Repeat("x", 64) {
+		t.Errorf("the last row is %+v", last)
+	}
+	start = time.Now()
+	p, _ = b.page("/wide", "filter", "777", "limit", "1")
+	t.Logf("filtered after %v: %d of %d", time.Since(start), p.Count, p.Of)
+
+	topic := b.follow("dir:/wide")
+	drive.Eventually(t, func() error { return topic.last(&struct{}{}) })
+	middle := fmt.Sprintf("/wide/key-%06d", n/2)
+	b.mustPut(middle+"-new", "in the middle")
+	b.mustPut(middle, "changed")
+	drive.Eventually(t, func() error {
+		var told []string
+		events, _ := topic.all()
+		for _, e := range events[1:] {
+			var m struct {
+				Changes []struct {
+					Op  string
+					At  int
+					Row keyRow
+				}
+			}
+			if err := json.Unmarshal(e, &m); err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range m.Changes {
+				told = append(told, fmt.Sprintf("%s %d %s", c.Op, c.At, c.Row.Preview))
+			}
+		}
+		want := []string{fmt.Sprintf("insert %d in the middle", n/2+1), fmt.Sprintf("update %d changed", n/2)}
+		if !slices.Equal(told, want) {
+			return fmt.Errorf("told %q, want %q", told, want)
+		}
+		return nil
+	})
+	p, _ = b.page("/wide", "around", fmt.Sprintf("key-%06d-new", n/2))
+	if !p.Found || p.Count != n+1 || p.Offset != n/2/200*200 {
+		t.Errorf("around the new key: found %v, count %d, offset %d", p.Found, p.Count, p.Offset)
+	}
+	start = time.Now()
+	var found int
+	b.lines("search", url.Values{"q": {"middle"}, "in": {"value"}}, nil, func(line map[string]any) {
+		if line["match"] != nil {
+			found++
+		}
+	})
+	t.Logf("searched the values in %v", time.Since(start))
+	if found != 1 {
+		t.Errorf("found %d values", found)
+	}
+
+	// And all of it goes again, but what has a name that begins alike.
+	b.mustPut("/wide2/stays", "x")
+	var plan struct {
+		Plan, Typed          string
+		Entries, Dirs, Bytes int
+		Sample               []string
+	}
+	if status := b.post("plan", map[string]any{"items": []any{map[string]any{"key": "/wide", "dir": true}}}, &plan); status != 200 || plan.Entries != n+1 || plan.Dirs != 1 || len(plan.Sample) != 20 {
+		t.Fatalf("plan: %d %+v", status, plan)
+	}
+	start = time.Now()
+	var last map[string]any
+	b.lines("delete-plan", nil, map[string]any{"plan": plan.Plan, "typed": "/wide"}, func(line map[string]any) { last = line })
+	t.Logf("deleted %d in %v; memory %d kB", n+2, time.Since(start), memory())
+	if last["end"] != true || last["deleted"] != float64(n+2) {
+		t.Errorf("the end is %v", last)
+	}
+	drive.Eventually(t, func() error {
+		p, _ := b.page("/")
+		if len(p.Rows) != 1 || p.Rows[0].Name != "wide2" {
+			return fmt.Errorf("left is %+v", p.Rows)
+		}
+		return nil
+	})
+	if _, status := b.page("/wide2"); status != 200 {
+		t.Errorf("the neighbour: %d", status)
+	}
+}
+
+// lines reads an answer of lines; order nil: it is a question.
+func (b *keyBrowser) lines(path string, query url.Values, order any, each func(map[string]any)) {
+	b.t.Helper()
+	method, kind := "GET", ""
+	var body io.Reader
+	if order != nil {
+		text, err := json.Marshal(order)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		method, kind, body = "POST", "application/json", bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(b.t.Context(), method, b.api+"keys/"+path+"?"+query.Encode(), body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", kind)
+	resp, err := b.http.Do(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to the end
+	if resp.StatusCode != 200 {
+		text, err := io.ReadAll(resp.Body)
+		b.t.Fatalf("%s: %d %s %v", path, resp.StatusCode, text, err)
+	}
+	for d := json.NewDecoder(resp.Body); ; {
+		var line map[string]any
+		if err := d.Decode(&line); errors.Is(err, io.EOF) {
+			return
+		} else if err != nil {
+			b.t.Fatal(err)
+		}
+		each(line)
+	}
+}
+
+// residentKB is the memory of a process.
+func residentKB(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	fields := strings.Fields(rest)
+	n, err := strconv.Atoi(fields[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// No update is lost, whoever writes: each adds its mark to what it has read, and
+// who is told of a success finds its mark in the end.
+func TestKeys_NoUpdateIsLost(t *testing.T) {
+	h := programs(t).Start(t, drive.Embedded+drive.Dashboard(""))
+	b := browseKeys(t, h)
+	b.mustPut("/doc", "", "ttl", "1000")
+	const races = 200
+	var marks []string
+	for race := range races {
+		now, status := b.node("/doc")
+		if status != 200 {
+			t.Fatal(status)
+		}
+		var running sync.WaitGroup
+		var mu sync.Mutex // guards won
+		var won []string
+		writers := 2 + rand.IntN(3)
+		for w := range writers {
+			mark := fmt.Sprintf("%d.%d ", race, w)
+			viaEtcd := w > 0 && rand.IntN(2) == 0
+			running.Go(func() {
+				time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond)
+				var done bool
+				if viaEtcd {
+					done = b.put("/doc", now.Value+mark, "prevIndex", now.Modified) == nil
+				} else {
+					var answer struct {
+						ErrorCode int
+						Current   *keyNode
+						Node      *keyNode
+					}
+					status, err := b.tryPost("save", map[string]any{"key": "/doc", "value": now.Value + mark, "modified": now.Modified, "ttl": "keep"}, &answer)
+					done = err == nil && status == 200
+					if err != nil || !done && (status != 409 || answer.ErrorCode != 725 || answer.Current == nil || answer.Current.Modified == now.Modified) {
+						t.Errorf("save: %d %+v %v", status, answer, err)
+					}
+				}
+				if done {
+					mu.Lock()
+					won = append(won, mark)
+					mu.Unlock()
+				}
+			})
+		}
+		running.Wait()
+		if len(won) != 1 {
+			t.Fatalf("race %d: %d of %d writers were told of a success", race, len(won), writers)
+		}
+		marks = append(marks, won...)
+	}
+	if n, _ := b.node("/doc"); n.Value != strings.Join(marks, "") {
+		t.Errorf("the value is\n%q, want\n%q", n.Value, strings.Join(marks, ""))
+	}
+}
+
+// A saving keeps the TTL to the second, if asked to.
+func TestKeys_SavingKeepsTheTTL(t *testing.T) {
+	h := programs(t).Start(t, drive.Embedded+drive.Dashboard(""))
+	b := browseKeys(t, h)
+	b.mustPut("/a", "1", "ttl", "100")
+	n, _ := b.node("/a")
+	end := n.Expires
+	for i := range 30 {
+		time.Sleep(time.Duration(rand.IntN(200)) * time.Millisecond) // a TTL is whole seconds: any fraction may be left
+		var answer struct{ Node keyNode }
+		if status := b.post("save", map[string]any{"key": "/a", "value": strconv.Itoa(i), "modified": n.Modified, "ttl": "keep"}, &answer); status != 200 {
+			t.Fatal(status)
+		}
+		n = answer.Node
+		if off := n.Expires - end; off < -1000 || off > 1000 {
+			t.Errorf("saved %d times: the end has moved by %d ms", i+1, off)
+		}
+	}
+	if n, _ = b.node("/a"); n.Value != "29" || n.TTL < 80 || n.TTL > 100 {
+		t.Errorf("in the end %+v", n)
+	}
+	for _, ttl := range []int64{50, 0} {
+		var answer struct{ Node keyNode }
+		if status := b.post("save", map[string]any{"key": "/a", "value": "x", "modified": n.Modified, "ttl": ttl}, &answer); status != 200 || answer.Node.TTL != ttl {
+			t.Errorf("with ttl %d: %d %+v", ttl, status, answer)
+		}
+		n = answer.Node
+	}
+}
+
+// Keys as nobody should name them, and those that are hidden.
+func TestKeys_OddAndHidden(t *testing.T) {
+	h := programs(t).Start(t, drive.Embedded+drive.Dashboard(""))
+	b := browseKeys(t, h)
+	odd := []string{"a b", "q?x=1", "#top", "100%", "%2f", "user@host", "äöü 日本 🔒", "a&b=c", "<script>", `"quote'`, "plus+plus", "semi;colon", "back\\slash", "line\nbreak"}
+	slices.Sort(odd)
+	for _, name := range odd {
+		var answer struct{ Node keyNode }
+		if status := b.post("create", map[string]any{"key": "/odd/" + name + "/" + name, "value": name, "ttl": 0}, &answer); status != 200 || answer.Node.Value != name {
+			t.Errorf("create %q: %d %+v", name, status, answer)
+		}
+		var raw struct{ Node struct{ Value string } }
+		if status, err := b.do("GET", b.etcdURL("/odd/"+name+"/"+name), "", nil, &raw); err != nil || status != 200 || raw.Node.Value != name {
+			t.Errorf("etcd has %q: %d %+v %v", name, status, raw, err)
+		}
+	}
+	topic := b.follow("dir:/odd/" + odd[0])
+	drive.Eventually(t, func() error { return topic.last(&struct{}{}) })
+	p, _ := b.page("/odd")
+	var names []string
+	for _, r := range p.Rows {
+		names = append(names, r.Name)
+	}
+	if !slices.Equal(names, odd) {
+		t.Errorf("listed are %q, want %q", names, odd)
+	}
+	for _, name := range odd {
+		n, status := b.node("/odd/" + name + "/" + name)
+		if status != 200 || n.Value != name {
+			t.Errorf("node of %q: %d %+v", name, status, n)
+		}
+		var answer struct{ Node keyNode }
+		if status := b.post("save", map[string]any{"key": n.Key, "value": name + "2", "modified": n.Modified, "ttl": "keep"}, &answer); status != 200 {
+			t.Errorf("save %q: %d", name, status)
+		}
+		if status := b.post("delete", map[string]any{"key": n.Key, "modified": answer.Node.Modified}, nil); status != 200 {
+			t.Errorf("delete %q: %d", name, status)
+		}
+	}
+	drive.Eventually(t, func() error {
+		if p, _ := b.page("/odd/" + odd[0]); p.Count != 0 {
+			return fmt.Errorf("left: %+v", p)
+		}
+		return nil
+	})
+
+	// Hidden ones are in no listing, but there for who asks.
+	b.mustPut("/app/_secret/x/key", "1")
+	b.mustPut("/app/open", "1")
+	if p, _ := b.page("/app"); len(p.Rows) != 1 {
+		t.Errorf("listed are %+v", p.Rows)
+	}
+	hidden := b.follow("dir:/app/_secret/x")
+	drive.Eventually(t, func() error { return hidden.last(&struct{}{}) })
+	b.mustPut("/app/_secret/x/other", "2")
+	drive.Eventually(t, func() error {
+		if events, _ := hidden.all(); !strings.Contains(string(events[len(events)-1]), `"insert"`) {
+			return fmt.Errorf("told %s", events)
+		}
+		return nil
+	})
+	if p, _ := b.page("/app/_secret/x"); p.Count != 2 {
+		t.Errorf("hidden page: %+v", p)
+	}
+}
+
+// More changes than etcd keeps, faster than a watch can follow: in the end what
+// is shown is what is there.
+func TestKeys_FollowsAStorm(t *testing.T) {
+	h := programs(t).Start(t, drive.Embedded+drive.Dashboard(""))
+	b := browseKeys(t, h)
+	b.mustPut("/storm/first", "1")
+	topic := b.follow("dir:/storm")
+	counts := b.follow("keys")
+	drive.Eventually(t, func() error { return topic.last(&struct{}{}) })
+	drive.Signal(t, h.Module("dashboard").PID, syscall.SIGSTOP)
+	b.fill("/storm", 2000, "x")
+	drive.Signal(t, h.Module("dashboard").PID, syscall.SIGCONT)
+	b.fill("/storm", 2000, "y")
+	drive.Eventually(t, func() error {
+		var c struct {
+			Entries, Dirs int
+			Complete      bool
+		}
+		if err := counts.last(&c); err != nil {
+			return err
+		}
+		p, status := b.page("/storm", "offset", "2000")
+		if status != 200 || p.Count != 2001 || len(p.Rows) != 1 || p.Rows[0].Name != "key-001999" || p.Rows[0].Preview != "y" || c.Entries != 2001 || c.Dirs != 1 || !c.Complete {
+			return fmt.Errorf("%d, count %d, rows %+v; counted %+v", status, p.Count, p.Rows, c)
+		}
+		return nil
+	})
+	var past struct{ Missed int64 }
+	if b.get("history", url.Values{"key": {"/storm/first"}}, &past); past.Missed == 0 {
+		t.Error("the history does not say that changes were missed")
+	}
+}
+
+// Etcd goes, says nothing for a while and comes back: topics say so, pages keep
+// what they have, nothing is written twice, and all goes on by itself.
+func TestKeys_EtcdGoneAndBack(t *testing.T) {
+	c := programs(t).StartCluster(t, 1)
+	h := programs(t).Start(t, drive.Joined(c.Endpoints()...)+drive.Dashboard(""))
+	b := browseKeys(t, h)
+	b.etcd = c.Members[0].URL + "/v2/keys"
+	b.mustPut("/a/x", "1")
+	dir, node := b.follow("dir:/a"), b.follow("node:/a/x")
+	drive.Eventually(t, func() error { return errors.Join(dir.last(&struct{}{}), node.last(&struct{}{})) })
+	before, _ := b.node("/a/x")
+
+	c.Members[0].Kill()
+	drive.Eventually(t, func() error {
+		if _, errs := dir.all(); errs == 0 {
+			return errors.New("the directory's topic has not said that etcd is away")
+		}
+		if _, errs := node.all(); errs == 0 {
+			return errors.New("the key's topic has not said that etcd is away")
+		}
+		return nil
+	})
+	var p struct {
+		Count int
+		Stale string
+	}
+	if status := b.get("page", url.Values{"dir": {"/a"}}, &p); status != 200 || p.Count != 1 || p.Stale == "" {
+		t.Errorf("meanwhile: %d %+v", status, p)
+	}
+	if status := b.post("save", map[string]any{"key": "/a/x", "value": "2", "modified": before.Modified, "ttl": "keep"}, nil); status != 503 {
+		t.Errorf("save meanwhile: %d", status)
+	}
+
+	c.Members[0].Restart()
+	c.Members[0].AwaitReady()
+	b.mustPut("/a/y", "3")
+	drive.Eventually(t, func() error {
+		p, status := b.page("/a")
+		if status != 200 || p.Count != 2 {
+			return fmt.Errorf("page: %d %+v", status, p)
+		}
+		return nil
+	})
+	if n, status := b.node("/a/x"); status != 200 || n.Value != "1" || n.Modified != before.Modified {
+		t.Errorf("the key that could not be saved: %d %+v", status, n)
+	}
+	b.mustPut("/a/x", "4")
+	drive.Eventually(t, func() error {
+		var s struct{ Node keyNode }
+		if err := node.last(&s); err != nil || s.Node.Value != "4" {
+			return fmt.Errorf("the topic has %+v, %w", s, err)
+		}
+		return nil
+	})
+}
+
+// A reply that is lost is told as that, and the write is there once.
+func TestKeys_LostReply(t *testing.T) {
+	c := programs(t).StartCluster(t, 1)
+	between := drive.NewTamperer(t, c.Members[0].URL)
+	h := programs(t).Start(t, drive.Joined(between.URL)+drive.Dashboard(""))
+	b := browseKeys(t, h)
+	b.etcd = c.Members[0].URL + "/v2/keys"
+	b.mustPut("/a", "1")
+	before, _ := b.node("/a")
+	var once atomic.Bool
+	between.Lose(func(r *http.Request) bool {
+		return r.Method == "PUT" && strings.HasSuffix(r.URL.Path, "/a") && once.CompareAndSwap(false, true)
+	})
+	var answer struct {
+		Outcome string
+		Node    *keyNode
+	}
+	status := b.post("save", map[string]any{"key": "/a", "value": "2", "modified": before.Modified, "ttl": "keep"}, &answer)
+	now, _ := b.node("/a")
+	if between.Lost() == 0 {
+		t.Fatal("no reply was lost")
+	}
+	if now.Value != "2" {
+		t.Errorf("the key is %+v", now)
+	}
+	if status == 200 && answer.Node.Modified != now.Modified || status != 200 && (status != 503 || answer.Outcome != "unknown") && status != 409 {
+		t.Errorf("save: %d %+v", status, answer)
+	}
+}
