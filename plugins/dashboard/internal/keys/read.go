@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/etcd-modules/modhost/sdk/store"
 )
@@ -136,4 +137,35 @@ func (r *realm) diff(l *level, rows []row) bool {
 		l.made(e.op, p.at, &e.row)
 	}
 	return true
+}
+
+// freshen reads those rows of a level again whose TTL has run out without a word
+// of their end: it may have been extended by etcd's "refresh", which no watch
+// tells.
+func (r *realm) freshen(ctx context.Context, path string) {
+	r.mu.Lock()
+	l := r.at(path)
+	var late []row
+	if l != nil && l.state == loaded {
+		before := time.Now().Add(-overdue).UnixMilli()
+		for one := range l.rows.from(0) {
+			if one.expires != 0 && one.expires < before && len(late) < maxFreshen {
+				late = append(late, *one)
+			}
+		}
+	}
+	r.mu.Unlock()
+	for _, old := range late {
+		n, err := r.tree.Node(ctx, r.key(join(path, old.key())), store.Linearizable)
+		if err != nil {
+			continue // its end will be told
+		}
+		now := newRow(n)
+		r.mu.Lock()
+		if p, found := l.rows.find(old.key()); found && l.rows.row(p).modified == old.modified && now != old {
+			r.change(l, func() { l.rows.set(p, now) })
+			l.made(Update, p.at, &now)
+		}
+		r.mu.Unlock()
+	}
 }

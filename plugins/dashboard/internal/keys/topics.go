@@ -10,9 +10,11 @@ import (
 )
 
 const (
-	pause      = 250 * time.Millisecond // between two changes that are sent
-	maxChanges = 500                    // of a directory at once; more is a reset
-	overdue    = 1500 * time.Millisecond
+	pause      = 250 * time.Millisecond  // between two changes that are sent
+	maxChanges = 500                     // of a directory at once; more is a reset
+	overdue    = 1500 * time.Millisecond // after its TTL ran out an entry that is still there is read again
+	freshen    = 5 * time.Second         // between two looks for such in a directory
+	maxFreshen = 20                      // of them at once
 )
 
 // A DirState is what the topic of a directory tells: first, and after a Reset,
@@ -37,6 +39,7 @@ func (x *Index) Dir(dir string) live.Source {
 		defer r.leave(l)
 		var sent uint64 // version that the client has
 		first, gone, entry := true, false, false
+		looked := time.Now()
 		for {
 			why, ill := r.health.Get()
 			if why != nil {
@@ -63,8 +66,12 @@ func (x *Index) Dir(dir string) live.Source {
 				}
 			}
 			first, gone, entry = false, m.Gone, m.Entry
-			if err := wait(ctx, pause, changed, nil, ill, nil); err != nil {
+			if err := wait(ctx, pause, changed, nil, ill, time.After(freshen)); err != nil {
 				return err
+			}
+			if time.Since(looked) >= freshen {
+				looked = time.Now()
+				r.freshen(ctx, path)
 			}
 		}
 	}
