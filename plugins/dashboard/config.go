@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/etcd-modules/modhost/sdk"
 )
 
@@ -32,6 +34,13 @@ func defaults() Config {
 func (c *Config) Validate() error {
 	if c.HistoryBytes < 0 || c.HistoryBytes > 1<<30 {
 		return sdk.Invalid("history_bytes", "is %d; give bytes from 0 (remember nothing) to 1073741824", c.HistoryBytes)
+	}
+	for name, modules := range map[string][]string{"locks": c.Locks, "leaders": c.Leaders} {
+		for i, m := range modules {
+			if slices.Contains(modules[:i], m) {
+				return sdk.Invalid(name, "names module %q twice; once is enough", m)
+			}
+		}
 	}
 	return nil
 }

@@ -45,6 +45,14 @@ func New(cfg Config, env *sdk.Env) (http.Handler, error) {
 	if d.files, err = files(cfg.UIDir); err != nil {
 		return nil, err
 	}
+	for name, modules := range map[string][]string{"locks": cfg.Locks, "leaders": cfg.Leaders} {
+		a, err := newLineArea(name, modules, env)
+		if err != nil {
+			d.Close(context.Background()) //nolint:errcheck // never fails
+			return nil, err
+		}
+		d.areas = append(d.areas, a)
+	}
 	d.areas = append(d.areas, newKeysArea(d))
 	d.hub = &live.Hub{Source: d.source, Hello: d.hello, Pulse: d.pulse, Ending: env.Draining()}
 	d.router = d.routes()
