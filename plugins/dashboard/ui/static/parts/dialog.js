@@ -27,16 +27,16 @@ export function Dialog({ handle, title, children, wide, onClose }) {
 
 /**
  * Asks before something is done that can't be undone, and does it: the dialog stays until act() is over, and shows why it failed.
- * With typed the button works only when that text was written. The focus is on Cancel.
- * @param {{title: string, children?: any, verb: string, typed?: string, typedLabel?: any, danger?: boolean, act: () => Promise<any>, onClose: () => void}} props
+ * With typed the button works only when that text was written, and while it is blocked it does not. The focus is on Cancel.
+ * @param {{title: string, children?: any, verb: string, typed?: string, typedLabel?: any, blocked?: boolean, danger?: boolean, act: () => Promise<any>, onClose: () => void}} props
  */
-export function Confirm({ title, children, verb, typed, typedLabel, danger = true, act, onClose }) {
+export function Confirm({ title, children, verb, typed, typedLabel, blocked = false, danger = true, act, onClose }) {
   const handle = useRef(/** @type {any} */ (null));
   const [written, setWritten] = useState("");
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   useEffect(() => handle.current.open(), []);
-  const ready = typed === undefined || written === typed;
+  const ready = !blocked && (typed === undefined || written === typed);
   async function submit(e) {
     e.preventDefault();
     if (!ready || busy) return;
