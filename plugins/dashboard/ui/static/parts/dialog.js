@@ -1,5 +1,5 @@
 // Dialogs, on the browser's own element: it holds the focus inside, closes with Esc, and gives the focus back.
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { T } from "../text.js";
 import { Problem } from "./problem.js";
@@ -14,10 +14,14 @@ export function Dialog({ handle, title, children, wide, onClose }) {
   const [shown, setShown] = useState(false);
   useEffect(() => {
     handle.current = {
-      open: () => { setShown(true); if (!element.current?.open) element.current?.showModal(); },
+      open: () => setShown(true),
       close: () => element.current?.close(),
     };
   }, []);
+  // Only with its content in it: the browser looks then for what shall have the focus.
+  useLayoutEffect(() => {
+    if (shown && !element.current?.open) element.current?.showModal();
+  }, [shown]);
   return html`
     <dialog ref=${element} class=${wide ? "wide" : ""} aria-labelledby=${id} onClose=${() => { setShown(false); onClose?.(); }}>
       <header><h2 id=${id}>${title}</h2><button type="button" class="quiet" aria-label=${T.dialog.close} onClick=${() => element.current?.close()}>✕</button></header>
