@@ -24,6 +24,8 @@ type Entry struct {
 	State      string // held or waiting
 	Value      string
 	Sessions   []string // of the processes that wait on it, or waited
+	Asked      int64    // when it was made, Unix milliseconds
+	Since      int64    // of the grant, likewise; 0 before
 }
 
 // Line asks etcd itself for the line of a lock, the oldest entry first; none

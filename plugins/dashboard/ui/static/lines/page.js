@@ -8,6 +8,7 @@ import { Command } from "../parts/copy.js";
 import { Problem } from "../parts/problem.js";
 import { Age } from "../parts/time.js";
 import { T } from "../text.js";
+import { useFocusKept } from "./focus.js";
 import { History } from "./history.js";
 import { Order, refused } from "./owner.js";
 import { Pager, onPage } from "./pager.js";
@@ -56,12 +57,14 @@ function Lines({ kind, data, modules }) {
   const rows = withOpen(at.rows, open, all);
   useEffect(() => { subject.value = open && open.slice(open.indexOf(":") + 1); }, [open]);
 
+  const kept = useFocusKept();
   const old = data.contacts.filter((c) => c.error);
   return html`
-    <div class=${old.length ? "page stale" : "page"}>
+    <div class=${old.length ? "page stale" : "page"} ...${kept}>
       ${old.map((c) => html`<${Old} contact=${c} words=${words} />`)}
       <${kind.figures} data=${data} rows=${all} words=${words} />
       ${all.length === 0 && !open ? html`<${Empty} words=${words} module=${modules[0]} />` : html`
+        <h2 class="sr">${words.table}</h2>
         <${Toolbar} kind=${kind} by=${by} modules=${modules} />
         ${chosen.length === 0 && all.length > 0 ? html`<p class="empty">${words.noMatch(by.text || by.module)} <button type="button" onClick=${() => change({ q: "", module: "", page: "" })}>${words.showAll}</button></p>` : null}
         ${rows.length ? html`<${Table} kind=${kind} rows=${rows} sort=${by.sort} open=${open} data=${data} ended=${ended} modules=${modules}
@@ -141,6 +144,7 @@ function Head({ id, title, num, sort, words }) {
     </th>`;
 }
 
+/** Between two holders the button stays, so that the focus does. */
 function Row({ line, kind, context, several, open, data, ask }) {
   const { words } = kind;
   const why = refused(words, data.contacts.find((c) => c.module === line.module));
@@ -152,7 +156,7 @@ function Row({ line, kind, context, several, open, data, ask }) {
       </td>
       ${several ? html`<td data-label=${words.module}>${line.module}</td>` : null}
       ${kind.columns.map((c) => html`<td data-label=${c.title} class=${c.num ? "num" : c.once ? "once" : ""}>${c.cell(line, context)}</td>`)}
-      <td class="num act">${line.holder ? html`<${Order} of=${words.releaseOf(line.name)} why=${why} onClick=${() => ask(line, line.holder, false)}>${words.release}<//>` : null}</td>
+      <td class="num act">${line.holder || line.waiting ? html`<${Order} of=${words.releaseOf(line.name)} why=${why} onClick=${() => { if (line.holder) ask(line, line.holder, false); }}>${words.release}<//>` : null}</td>
     </tr>`;
 }
 

@@ -5,6 +5,7 @@ import { html } from "../html.js";
 import { useTopic } from "../live.js";
 import { Confirm } from "../parts/dialog.js";
 import { Age } from "../parts/time.js";
+import { home } from "./focus.js";
 import { OwnerAt, refused } from "./owner.js";
 
 /**
@@ -30,9 +31,7 @@ export function Release({ area, line, place, waiting, data, words, onClose }) {
     }
   }
   // The button that asked may be gone with its row.
-  useEffect(() => () => setTimeout(() => {
-    if (document.activeElement === document.body) /** @type {HTMLElement | null} */ (document.querySelector("main [data-search]"))?.focus();
-  }), []);
+  useEffect(() => () => setTimeout(home), []);
 
   return html`
     <${Confirm} title=${waiting ? words.removeTitle : words.releaseTitle} verb=${waiting ? words.removeVerb : words.releaseVerb}
