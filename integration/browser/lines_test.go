@@ -478,11 +478,11 @@ func TestLines_WithoutEtcd(t *testing.T) {
 	tb := open(t, h, "locks")
 	tb.Wait(lineRows + `.length === 1 && !document.querySelector(".order").disabled`)
 	c.Members[0].Kill()
-	tb.Wait(`document.querySelector(".page .problem")?.innerText.includes("What is shown of module “lock” may be old")`)
-	tb.Wait(`document.querySelector("p.since time") && document.querySelector(".order").disabled && document.querySelector(".order").title.includes("may be old")`)
+	tb.Wait(`document.querySelector(".page.stale") && document.querySelector(".page .problem, .banner.bad")`)
+	tb.Wait(`document.querySelector(".order").disabled && document.querySelector(".order").title.includes("may be old")`)
 	tb.Wait(lineRows + `.length === 1`)
 	c.Members[0].Restart()
-	tb.Wait(`!document.querySelector(".page .problem") && !document.querySelector(".order").disabled`)
+	tb.Wait(`!document.querySelector(".page.stale, .page .problem, .banner.bad") && !document.querySelector(".order").disabled`)
 	drive.Eventually(t, func() error {
 		_, err := drive.Send(t.Context(), http.DefaultClient, http.MethodPost, h.URL+"/mod/v2/lock/another", "ttl", "600", "timeout", "0")
 		return err

@@ -1,7 +1,7 @@
 // The pages Locks and Leaders: a list of lines, one of which is open, and how they have changed hands.
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { html } from "../html.js";
-import { hello, useTopic } from "../live.js";
+import { hello, store, useTopic } from "../live.js";
 import { base, change, query } from "../route.js";
 import { subject } from "../shell.js";
 import { Command } from "../parts/copy.js";
@@ -58,7 +58,7 @@ function Lines({ kind, data, modules }) {
   useEffect(() => { subject.value = open && open.slice(open.indexOf(":") + 1); }, [open]);
 
   const kept = useFocusKept();
-  const old = data.contacts.filter((c) => c.error);
+  const old = store.value.why ? [] : data.contacts.filter((c) => c.error); // else the frame says it
   return html`
     <div class=${old.length ? "page stale" : "page"} ...${kept}>
       ${old.map((c) => html`<${Old} contact=${c} words=${words} />`)}

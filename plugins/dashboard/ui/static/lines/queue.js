@@ -36,7 +36,7 @@ function Places({ area, line, queue, words, ask, why }) {
           <td class="num" data-label=${words.place}>${p.held ? html`<span class="pill ok">${words.holds}</span>` : number(queue.places[0].held ? i : i + 1)}</td>
           <td data-label=${words.who}><span><${Owner} owner=${p} words=${words} /> <${Whole} area=${area} line=${line} owner=${p} words=${words} />${
             p.renewed ? html` <span class="muted">${words.renewed}</span>` : null}</span></td>
-          <td class="num mono" data-label=${words.index}>${p.index}</td>
+          <td class="num" data-label=${words.index}><span class="mono">${p.index}</span></td>
           <td class="num" data-label=${words.asked}>${p.held ? html`<span class="muted">–</span>` : html`<${Age} since=${p.asked} />`}</td>
           <td class="num" data-label=${words.held}>${p.held ? html`<${Age} since=${p.since} />` : html`<span class="muted">–</span>`}</td>
           <td data-label=${words.ttl}>${p.held ? html`<${TTL} until=${p.expires} ttl=${p.ttl} />` : html`<span class="muted">–</span>`}</td>
