@@ -10,18 +10,18 @@ import (
 	"github.com/etcd-modules/modhost/sdk"
 )
 
-// lines answers with one JSON text a line, each on its way at once.
-type lines struct {
+// ndjson answers with one JSON text a line, each on its way at once.
+type ndjson struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	begun   bool
 }
 
-func newLines(w http.ResponseWriter) *lines {
-	return &lines{w: w, control: http.NewResponseController(w)}
+func newNDJSON(w http.ResponseWriter) *ndjson {
+	return &ndjson{w: w, control: http.NewResponseController(w)}
 }
 
-func (l *lines) put(v any) error {
+func (l *ndjson) put(v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -38,7 +38,7 @@ func (l *lines) put(v any) error {
 	return err
 }
 
-func (l *lines) flush(v any) error {
+func (l *ndjson) flush(v any) error {
 	if err := l.put(v); err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (l *lines) flush(v any) error {
 
 // end ends an answer that is begun with the error in a last line; another one is
 // the error's.
-func (l *lines) end(err error) error {
+func (l *ndjson) end(err error) error {
 	if err == nil || !l.begun {
 		return err
 	}
@@ -79,7 +79,7 @@ func (a *keysArea) execute(w http.ResponseWriter, r *http.Request) error {
 	if err := order(r, &o); err != nil {
 		return err
 	}
-	out := newLines(w)
+	out := newNDJSON(w)
 	outcome, err := a.index.Execute(r.Context(), o.Plan, o.Typed, func(p keys.Progress) {
 		out.flush(p) //nolint:errcheck // its context ends when the client goes
 	})
@@ -110,7 +110,7 @@ func (a *keysArea) search(w http.ResponseWriter, r *http.Request) error {
 	if q.Limit, err = number(query.Get("limit"), "limit", 1, 10000, 500); err != nil {
 		return err
 	}
-	out := newLines(w)
+	out := newNDJSON(w)
 	end, err := a.index.Search(r.Context(), q, func(m keys.Match) {
 		out.put(struct { //nolint:errcheck // its context ends when the client goes
 			Match keys.Match `json:"match"`
@@ -133,7 +133,7 @@ func (a *keysArea) export(w http.ResponseWriter, r *http.Request) error {
 	if dir != "" {
 		name = path.Base(dir) + ".ndjson"
 	}
-	out := newLines(w)
+	out := newNDJSON(w)
 	err = a.index.Export(r.Context(), dir, func(line any) error {
 		if !out.begun {
 			w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
