@@ -190,9 +190,9 @@ func TestBoard_TellsAllAndThenWhatIsNew(t *testing.T) {
 		// Who comes later is told the same.
 		same(t, "endings", b.follow().told(), []string{"lock/a x released, next y"})
 
-		time.Sleep(5*time.Minute)
+		time.Sleep(5 * time.Minute)
 		b.settle()
-		time.Sleep(5*time.Minute)
+		time.Sleep(5 * time.Minute)
 		b.settle()
 		if len(w.lines) != 0 {
 			t.Errorf("lines = %+v; want none", w.lines)
