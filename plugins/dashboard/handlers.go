@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/etcd-modules/modhost/plugins/dashboard/internal/live"
 	"github.com/etcd-modules/modhost/sdk"
@@ -135,18 +134,6 @@ func (d *dashboard) hello(r *http.Request) any {
 		}
 	}
 	return h
-}
-
-// A pulse tells that the stream lives, what time it is here, and whether etcd
-// answers.
-type pulse struct {
-	Now   int64  `json:"now"`   // Unix milliseconds
-	Store string `json:"store"` // why it does not answer; "" if it does
-	Since int64  `json:"since"` // Unix milliseconds, of Store
-}
-
-func (d *dashboard) pulse() any {
-	return pulse{Now: time.Now().UnixMilli()}
 }
 
 // source finds a topic by its name, "topic" or "topic:argument".

@@ -54,7 +54,12 @@ func New(cfg Config, env *sdk.Env) (http.Handler, error) {
 		d.areas = append(d.areas, a)
 	}
 	d.areas = append(d.areas, newKeysArea(d))
-	d.hub = &live.Hub{Source: d.source, Hello: d.hello, Pulse: d.pulse, Ending: env.Draining()}
+	d.hub = &live.Hub{Source: d.source, Hello: d.hello, Ending: env.Draining()}
+	heart := newHeart(env, d.hub)
+	d.hub.Pulse = heart.beat
+	members := newClusterArea(env, d.hub)
+	modules := newModuleArea(cfg, env, members.writes)
+	d.areas = append(d.areas, heart, members, modules, &overviewArea{cfg, heart, members, modules})
 	d.router = d.routes()
 	return d, nil
 }

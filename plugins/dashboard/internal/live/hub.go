@@ -41,9 +41,10 @@ type Hub struct {
 	// Source returns the source of a topic, or an error for the client.
 	Source func(topic string) (Source, error)
 
-	// Hello and Pulse are the data of the topics of that name.
+	// Hello and Pulse are the data of the topics of that name. The pulse is sent
+	// every second, and at once when the channel is closed.
 	Hello func(r *http.Request) any
-	Pulse func() any
+	Pulse func() (any, <-chan struct{})
 
 	// Ending is closed when streams shall end, so that browsers look for
 	// somebody else.
@@ -102,7 +103,13 @@ func (h *Hub) write(ctx context.Context, w http.ResponseWriter, r *http.Request,
 	}
 	ticks := time.NewTicker(beat)
 	defer ticks.Stop()
-	if !out(append([]byte("retry: 1000\n"), event("hello", "data", h.Hello(r))...)) || !out(event("pulse", "data", h.Pulse())) {
+	var urgent <-chan struct{}
+	pulse := func() []byte {
+		var data any
+		data, urgent = h.Pulse()
+		return event("pulse", "data", data)
+	}
+	if !out(append([]byte("retry: 1000\n"), event("hello", "data", h.Hello(r))...)) || !out(pulse()) {
 		return
 	}
 	for {
@@ -110,7 +117,9 @@ func (h *Hub) write(ctx context.Context, w http.ResponseWriter, r *http.Request,
 		select {
 		case text = <-events:
 		case <-ticks.C:
-			text = event("pulse", "data", h.Pulse())
+			text = pulse()
+		case <-urgent:
+			text = pulse()
 		case <-h.Ending:
 			return
 		case <-ctx.Done():

@@ -104,7 +104,7 @@ func hub(source func(string) (Source, error)) *Hub {
 	return &Hub{
 		Source: source,
 		Hello:  func(*http.Request) any { return "hello" },
-		Pulse:  func() any { return time.Now().Unix() },
+		Pulse:  func() (any, <-chan struct{}) { return time.Now().Unix(), nil },
 	}
 }
 
@@ -161,6 +161,23 @@ func TestHub_Pulses(t *testing.T) {
 		}
 		if took := time.Since(began); took < 59*time.Second || took > 61*time.Second {
 			t.Errorf("60 pulses in %v", took)
+		}
+	})
+}
+
+// What a pulse must say at once does not wait for the next second.
+func TestHub_UrgentPulse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var v Var[int]
+		h := hub(nil)
+		h.Pulse = func() (any, <-chan struct{}) { n, changed := v.Get(); return n, changed }
+		r := stream(t, h)
+		r.next()
+		r.event()
+		began := time.Now()
+		v.Set(1)
+		if m := r.event(); m.Topic != "pulse" || string(m.Data) != "1" || !time.Now().Equal(began) {
+			t.Errorf("event: %+v after %v, want the new pulse at once", m, time.Since(began))
 		}
 	})
 }

@@ -7,6 +7,7 @@ import { connection, hello, here, known, now, stale, store, tick, useTopic } fro
 import { base, href, page } from "./route.js";
 import { pages } from "./pages.js";
 import { Dialog } from "./parts/dialog.js";
+import { stylesheet } from "./parts/sheet.js";
 import { T, span, time } from "./text.js";
 import { theme } from "./theme.js";
 
@@ -66,12 +67,15 @@ function Navigation() {
   return html`
     <nav aria-label=${T.navigation}>
       <ul>
-        ${pages.map((p) => html`
+        ${pages.map((p) => {
+          const off = states[p.id]; // the module behind it does not run: to where it can be switched on
+          return html`
           <li key=${p.id}>
-            <a href=${href(p.path)} aria-current=${p === page.value ? "page" : undefined}
-              class=${states[p.id] ? "off" : ""} title=${states[p.id] || undefined}>${T.pages[p.id]}${
-              states[p.id] ? html`<span class="sr"> (${states[p.id]})</span>` : null}</a>
-          </li>`)}
+            <a href=${off ? href("modules", { name: off.module }) : href(p.path)} data-page=${p.id} aria-current=${p === page.value ? "page" : undefined}
+              class=${off ? "off" : ""} title=${off ? T.off(off.reason) : undefined}>${T.pages[p.id]}${
+              off ? html`<span class="sr"> (${T.off(off.reason)})</span>` : null}</a>
+          </li>`;
+        })}
       </ul>
     </nav>`;
 }
@@ -85,21 +89,6 @@ function Banners() {
       ${connection.value === "stale" ? html`<p class="banner bad">${T.banner.lost(at)}</p>`
     : store.value.why ? html`<p class="banner bad">${T.banner.store(time(here(store.value.since)), store.value.why)}</p>` : null}
     </div>`;
-}
-
-/** Loads a style sheet of a page's own, once. @param {string} path below static */
-function stylesheet(path) {
-  const url = new URL(path, import.meta.url).href;
-  const have = [...document.querySelectorAll("link[rel=stylesheet]")].some((l) => /** @type {HTMLLinkElement} */ (l).href === url);
-  if (have) return Promise.resolve();
-  return new Promise((done, failed) => {
-    const link = document.createElement("link");
-    link.rel = "stylesheet";
-    link.href = url;
-    link.onload = () => done(undefined);
-    link.onerror = () => failed(new Error("no style sheet " + path));
-    document.head.append(link);
-  });
 }
 
 /** The page that is open. A failure of it leaves the frame alone. */
@@ -138,7 +127,7 @@ function useShortcuts(help) {
         const p = pages.find((q) => q.key === e.key);
         if (p) {
           e.preventDefault();
-          document.querySelector(`nav a[href="${CSS.escape(href(p.path))}"]`)?.click();
+          /** @type {HTMLElement | null} */ (document.querySelector(`nav a[data-page="${p.id}"]`))?.click();
         }
         return;
       }

@@ -2,7 +2,7 @@
 // filled in.
 
 /** @param {number} n @param {string} one @param {string} many */
-const count = (n, one, many) => `${number(n)} ${n === 1 ? one : many}`;
+export const count = (n, one, many) => `${number(n)} ${n === 1 ? one : many}`;
 
 const digits = new Intl.NumberFormat("en");
 
@@ -23,6 +23,7 @@ export function span(ms) {
 
 /** A latency, in ms. @param {number} ms */
 export function latency(ms) {
+  if (ms > 0 && ms < 0.01) return "< 0.01 ms";
   if (ms < 1) return `${ms.toFixed(2)} ms`;
   if (ms < 10) return `${ms.toFixed(1)} ms`;
   return ms < 10000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
@@ -52,6 +53,7 @@ export const T = {
   title: (/** @type {string} */ what, /** @type {string} */ where) => `${what} · ${where}`,
   skip: "Skip to the content",
   navigation: "Pages",
+  off: (/** @type {string} */ why) => `${why}; see Modules`,
   theme: { label: "Theme", system: "System", light: "Light", dark: "Dark" },
   stream: {
     connecting: "connecting",

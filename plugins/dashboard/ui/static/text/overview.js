@@ -1,0 +1,70 @@
+// Texts of the page Overview.
+import { count, latency, number, span } from "../text.js";
+
+/** A number with as many digits as matter. @param {number} n */
+export const figure = (n) => (n >= 100 || Number.isInteger(n) ? number(Math.round(n)) : n >= 10 ? n.toFixed(1) : n.toFixed(2));
+
+/** The first line of why a module does not run, without its name. @param {string} text */
+const why = (text) => { const line = text.split("\n")[0].replace(/^module "[^"]*": /, ""); return line && `: ${line}`; };
+
+export const O = {
+  members: "Members",
+  up: (/** @type {number} */ up, /** @type {number} */ all) => `${up} of ${all} up`,
+  leader: "etcd leader",
+  noLeader: "none",
+  since: "for",
+  keys: "Keys",
+  locks: "Locks",
+  held: (/** @type {number} */ n) => `${number(n)} held`,
+  waiting: (/** @type {number} */ n) => `${number(n)} waiting`,
+  leaders: "Leaders",
+  leading: (/** @type {number} */ n) => number(n),
+  candidates: (/** @type {number} */ n) => count(n, "candidate", "candidates"),
+  modules: "Modules",
+  modulesOK: (/** @type {number} */ n) => `${number(n)} ok`,
+  failing: (/** @type {number} */ n) => `${number(n)} failing`,
+  off: (/** @type {number} */ n) => `${number(n)} off`,
+  coming: (/** @type {number} */ n) => `${number(n)} starting or ending`,
+  alarms: "Alarms",
+  noAlarms: "none",
+  attention: "Needs attention",
+  nothing: "Nothing does.",
+  nothingKnown: "Nothing is known yet.",
+  levels: { bad: "bad", warn: "warning" },
+  graphs: "Last 15 minutes",
+  asTable: "Show as a table",
+  asGraphs: "Show as graphs",
+  time: "Time",
+  collecting: "The first numbers come within 10 seconds.",
+  none: "–",
+  graph: {
+    latency: "Calls of etcd",
+    writes: "Writes to etcd",
+    waiting: "Requests waiting for their turn",
+    wait: "Time waited until granted",
+    p50: "p50", p99: "p99", rate: "per second", now: "now",
+    ms: "ms", perSecond: "per s", requests: "requests",
+  },
+  axis: figure,
+  format: { ms: latency, rate: figure, count: figure },
+  drawing: (/** @type {string} */ title, /** @type {string} */ last) => `Graph: ${title}. Last: ${last}.`,
+  noValue: "no calls",
+  concern: {
+    store: (f) => `etcd does not answer: ${f.text}`,
+    unreachable: (f) => `Member ${f.member} does not answer: ${f.text}`,
+    alarm: (f) => `Member ${f.member} has raised the alarm ${f.text}`,
+    unhealthy: (f) => `Member ${f.member} is not healthy${f.text ? `: ${f.text}` : ""}`,
+    leaderless: (f) => `Member ${f.member} knows no leader`,
+    behind: (f) => `Member ${f.member} is ${number(f.number)} entries behind`,
+    slow: (f) => `Member ${f.member} is slow: the leader needs ${latency(f.number)} to send to it`,
+    "no-leader": () => "The cluster has no leader, so nothing can be written",
+    thin: (f) => `Only ${count(f.number, "member is", "members are")} up: one less, and nothing can be written`,
+    versions: (f) => `Members run several versions of etcd: ${f.text}`,
+    failed: (f) => `Module ${f.module} has failed${why(f.text ?? "")}`,
+    backoff: (f) => `Module ${f.module} has crashed and is started again${why(f.text ?? "")}`,
+    overridden: (f) => `Module ${f.module} was switched by hand; the next reload of the config undoes that`,
+    unmeasured: (f) => `The host does not tell its figures: ${f.text}`,
+    "slow-store": (f) => `etcd is slow: one in a hundred calls took ${latency(f.number)} or more`,
+  },
+  ago: (/** @type {number} */ ms) => `for ${span(ms)}`,
+};
