@@ -64,8 +64,11 @@ function Stream() {
 
 function Navigation() {
   const states = useTopic("nav").value.data ?? {};
+  const all = useRef(/** @type {HTMLElement | null} */ (null));
+  // On a telephone the row is longer than the view.
+  useEffect(() => { all.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }); }, [page.value]);
   return html`
-    <nav aria-label=${T.navigation}>
+    <nav aria-label=${T.navigation} ref=${all}>
       <ul>
         ${pages.map((p) => {
           const off = states[p.id]; // the module behind it does not run: to where it can be switched on

@@ -33,7 +33,7 @@ const Figure = ({ name, link, main, more, level }) => html`
   <div><dt>${name}</dt><dd class=${level ? `${level}-text` : ""}>${link && main != null ? html`<a href=${link}>${main}</a>` : main ?? dash}<small>${more}</small></dd></div>`;
 
 function Counts({ o }) {
-  const keys = useTopic("keys.counts").value.data;
+  const keys = useTopic("keys").value.data;
   const locks = useTopic("locks.counts").value.data ?? o.locks;
   const leaders = useTopic("leaders.counts").value.data ?? o.leaders;
   const { members: m, modules: x, leader: l } = o;
@@ -42,7 +42,7 @@ function Counts({ o }) {
       <${Figure} name=${O.members} link=${href("members")} main=${m && O.up(m.up, m.all)} level=${m && m.up < m.all ? "bad" : ""} />
       <${Figure} name=${O.leader} link=${href("members")} main=${l ? l.name : m ? O.noLeader : null} level=${m && !l ? "bad" : ""}
         more=${l?.since ? html`${O.since} <${Age} since=${l.since} />` : null} />
-      <${Figure} name=${O.keys} link=${href("keys")} main=${keys ? number(keys.keys) : null} />
+      <${Figure} name=${O.keys} link=${href("keys")} main=${keys ? number(keys.entries) : null} more=${keys && !keys.complete ? O.counting : ""} />
       <${Figure} name=${O.locks} link=${href("locks")} main=${locks && O.held(locks.held)} more=${locks && O.waiting(locks.waiting)} />
       <${Figure} name=${O.leaders} link=${href("leaders")} main=${leaders && O.leading(leaders.held)} more=${leaders && O.candidates(leaders.waiting)} />
       <${Figure} name=${O.modules} link=${href("modules")} main=${x && (x.failing ? O.failing(x.failing) : O.modulesOK(x.ok))} level=${x?.failing ? "bad" : ""}

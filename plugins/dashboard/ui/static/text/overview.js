@@ -14,6 +14,7 @@ export const O = {
   noLeader: "none",
   since: "for",
   keys: "Keys",
+  counting: "counting…",
   locks: "Locks",
   held: (/** @type {number} */ n) => `${number(n)} held`,
   waiting: (/** @type {number} */ n) => `${number(n)} waiting`,
