@@ -222,7 +222,7 @@ func TestLeaders_TransitionsWithReasons(t *testing.T) {
 	}
 	tb.Wait(is(column("Candidate"), []string{"c", "d", "e"}))
 	e.Withdraw("c")
-	tb.Wait(is(column("Candidate"), []string{"d", "e"}))
+	tb.Wait(is(column("Candidate"), []string{"d", "e"}) + ` && ` + is(column("Place"), []string{"leads", "1"}))
 	tb.Click(".act button|Depose…")
 	tb.Wait(dialog + `.replaceAll(/\s+/g, " ").includes("Next leader e")`)
 	tb.Click("button.danger|Depose")

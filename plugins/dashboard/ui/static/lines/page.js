@@ -144,7 +144,7 @@ function Head({ id, title, num, sort, words }) {
     </th>`;
 }
 
-/** Between two holders the button stays, so that the focus does. */
+/** Between two holders the button stays, so that the focus does; it opens the row then, where each place has a button. */
 function Row({ line, kind, context, several, open, data, ask }) {
   const { words } = kind;
   const why = refused(words, data.contacts.find((c) => c.module === line.module));
@@ -156,7 +156,7 @@ function Row({ line, kind, context, several, open, data, ask }) {
       </td>
       ${several ? html`<td data-label=${words.module}>${line.module}</td>` : null}
       ${kind.columns.map((c) => html`<td data-label=${c.title} class=${c.num ? "num" : c.once ? "once" : ""}>${c.cell(line, context)}</td>`)}
-      <td class="num act">${line.holder || line.waiting ? html`<${Order} of=${words.releaseOf(line.name)} why=${why} onClick=${() => { if (line.holder) ask(line, line.holder, false); }}>${words.release}<//>` : null}</td>
+      <td class="num act">${line.holder || line.waiting ? html`<${Order} of=${words.releaseOf(line.name)} why=${why} onClick=${() => (line.holder ? ask(line, line.holder, false) : change({ open: line.key }))}>${words.release}<//>` : null}</td>
     </tr>`;
 }
 
