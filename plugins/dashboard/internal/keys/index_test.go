@@ -77,7 +77,7 @@ func TestIndex_FollowsEverything(t *testing.T) {
 								err = mine.Delete(ctx, n.Entry)
 							}
 						case 7:
-							time.Sleep(time.Duration(random.IntN(1000)) * time.Millisecond)
+							time.Sleep(time.Duration(random.IntN(200)) * time.Millisecond)
 						}
 						if errors.Is(err, store.ErrUnavailable) {
 							t.Fatal(err)
@@ -85,6 +85,7 @@ func TestIndex_FollowsEverything(t *testing.T) {
 					}
 				}
 				act(100)
+				under.SetHook(slow)
 				f := follow[Counts](t, x.Counts, nil)
 				var shown []*shownDir
 				for _, dir := range []string{"", "a", "a/b", "b/c/d", "_h", "_h/a"} {
@@ -100,10 +101,15 @@ func TestIndex_FollowsEverything(t *testing.T) {
 						under.SetHook(func(memory.Op, string) memory.Fault { return memory.Fault{Refuse: store.ErrUnavailable} })
 						act(20)
 						time.Sleep(time.Duration(random.IntN(3000)) * time.Millisecond)
-						under.SetHook(nil)
+						under.SetHook(slow)
+					case 2:
+						_, err := x.Page(t.Context(), Question{Dir: some(), Limit: 1})
+						if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrInvalid) {
+							t.Error(err)
+						}
 					}
 				}
-				time.Sleep(10 * time.Second) // longer than any TTL, and any pause after an error
+				time.Sleep(20 * time.Minute) // longer than any TTL, any pause after an error, and reading all
 				settle()
 				for _, s := range shown {
 					wantShown(t, mine, s)
@@ -117,6 +123,23 @@ func TestIndex_FollowsEverything(t *testing.T) {
 			})
 		})
 	}
+}
+
+// slow lets reads and the watch take their time, each another one, so that
+// changes come before, while and after a level is read, and are told then.
+func slow(op memory.Op, _ string) memory.Fault {
+	later := func(most time.Duration) <-chan struct{} {
+		over := make(chan struct{})
+		time.AfterFunc(rand.N(most), func() { close(over) })
+		return over
+	}
+	switch op {
+	case memory.OpLevel, memory.OpNode:
+		return memory.Fault{Pause: later(300 * time.Millisecond), Hold: later(300 * time.Millisecond)}
+	case memory.OpWatch:
+		return memory.Fault{Pause: later(500 * time.Millisecond)}
+	}
+	return memory.Fault{}
 }
 
 func countStore(t *testing.T, s *memory.Store, dir string, c *Counts) {
