@@ -45,7 +45,7 @@ func wantShown(t *testing.T, s *memory.Store, d *shownDir) {
 // What pages show stays what the store has, and the counts stay true, whatever
 // others do to it.
 func TestIndex_FollowsEverything(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
 				random := rand.New(rand.NewPCG(seed, 1))
@@ -92,12 +92,11 @@ func TestIndex_FollowsEverything(t *testing.T) {
 					s, _ := show(t, x, dir)
 					shown = append(shown, s)
 				}
-				for range 20 {
-					act(random.IntN(60))
+				trouble := func() {
 					switch random.IntN(6) {
 					case 0:
 						mine.Touch(2000) // changes are missed
-					case 1:
+					case 1: // away for a while
 						under.SetHook(func(memory.Op, string) memory.Fault { return memory.Fault{Refuse: store.ErrUnavailable} })
 						act(20)
 						time.Sleep(time.Duration(random.IntN(3000)) * time.Millisecond)
@@ -109,16 +108,23 @@ func TestIndex_FollowsEverything(t *testing.T) {
 						}
 					}
 				}
-				time.Sleep(20 * time.Minute) // longer than any TTL, any pause after an error, and reading all
-				settle()
-				for _, s := range shown {
-					wantShown(t, mine, s)
-				}
-				counts := f.last(t)
-				want := Counts{Complete: true, Limit: Limit, Since: counts.Since}
-				countStore(t, mine, "", &want)
-				if counts != want {
-					t.Errorf("counts are %+v, want %+v", counts, want)
+				for round := range 6 {
+					for range 10 {
+						act(random.IntN(60))
+						if round%2 == 0 { // else all is known before and after
+							trouble()
+						}
+					}
+					time.Sleep(time.Hour) // longer than any TTL, any pause after an error, and reading all
+					for _, s := range shown {
+						wantShown(t, mine, s)
+					}
+					counts := f.last(t)
+					want := Counts{Complete: true, Limit: Limit, Since: counts.Since}
+					countStore(t, mine, "", &want)
+					if counts != want {
+						t.Errorf("round %d: counts are %+v, want %+v", round, counts, want)
+					}
 				}
 			})
 		})
@@ -188,6 +194,78 @@ func TestIndex_ChangesWhileReading(t *testing.T) {
 		wantShown(t, mine, s)
 		if got, _ := f.all(); len(got) != 1 || *got[0].Count != 3 {
 			t.Errorf("was told %+v, want all at once", got)
+		}
+	})
+}
+
+// What was already there when a level was read is not told, however late the
+// watch tells of it.
+func TestIndex_OldChangesAreNotTold(t *testing.T) {
+	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
+		put(t, mine, "a/1", "x", 0)
+		settle()
+		late := make(chan struct{})
+		under.SetHook(func(op memory.Op, _ string) memory.Fault {
+			if op == memory.OpWatch {
+				return memory.Fault{Pause: late}
+			}
+			return memory.Fault{}
+		})
+		put(t, mine, "wakes", "the watch", 0)
+		synctest.Wait()
+		mkdir(t, mine, "a/d", time.Second)
+		put(t, mine, "a/d/old", "x", 0)
+		put(t, mine, "a/2", "x", time.Second)
+		time.Sleep(2 * time.Second) // they go
+		put(t, mine, "a/2", "y", 0)
+		put(t, mine, "a/d/new", "y", 0)
+		s, f := show(t, x, "a")
+		d, fd := show(t, x, "a/d")
+		settle()
+		close(late)
+		settle()
+		wantShown(t, mine, s)
+		wantShown(t, mine, d)
+		for _, f := range []*follower[DirState]{f, fd} {
+			if got, _ := f.all(); len(got) != 1 {
+				t.Errorf("was told %+v, want all at once", got)
+			}
+		}
+	})
+}
+
+// A directory comes or goes while it is read, after the store has looked.
+func TestIndex_ComesOrGoesWhileReading(t *testing.T) {
+	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
+		mkdir(t, mine, "goes", 0)
+		mkdir(t, mine, "above", 3*time.Second)
+		put(t, mine, "above/goes/x", "x", 0)
+		put(t, mine, "turns/x", "x", 0)
+		answer := make(chan struct{})
+		under.SetHook(func(op memory.Op, _ string) memory.Fault {
+			if op == memory.OpLevel {
+				return memory.Fault{Hold: answer}
+			}
+			return memory.Fault{}
+		})
+		var all []*shownDir
+		for _, dir := range []string{"comes", "goes", "above/goes", "turns"} {
+			s, _ := show(t, x, dir)
+			all = append(all, s)
+		}
+		settle()
+		put(t, mine, "comes/x", "x", 0)
+		if err := mine.RemoveDir(t.Context(), "goes"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		close(answer)
+		settle()
+		for i, s := range all {
+			wantShown(t, mine, s)
+			if _, gone, _ := s.now(); gone != (i == 1 || i == 2) {
+				t.Errorf("%s: gone %v", s.dir, gone)
+			}
 		}
 	})
 }
@@ -313,21 +391,30 @@ func TestIndex_Hidden(t *testing.T) {
 		for dir, want := range map[string][]string{"": {}, "_mod": {"lock"}, "_mod/lock": {"a"}, "_mod/_deep": {"a"}, "_mod/_deep/a": {"b"}} {
 			wantNames(t, names(page(t, x, Question{Dir: dir}).Rows), want...)
 		}
+		made, _ := show(t, x, "_made")
 		s, _ := show(t, x, "_mod/lock")
 		deep, f := show(t, x, "_mod/_deep/a")
 		settle()
+		wantShown(t, mine, made)
+		mkdir(t, mine, "_made", 0)
+		settle()
+		wantShown(t, mine, made)
+		if err := mine.RemoveDir(t.Context(), "_made"); err != nil {
+			t.Fatal(err)
+		}
 		put(t, mine, "_mod/lock/b", "2", 0)
 		put(t, mine, "_mod/_deep/a/c", "2", 0)
 		settle()
-		wantShown(t, mine, s)
-		wantShown(t, mine, deep)
+		for _, s := range []*shownDir{made, s, deep} {
+			wantShown(t, mine, s)
+		}
 		f.end()
 		time.Sleep(linger + time.Second)
 		synctest.Wait()
 		x.mu.Lock()
 		defer x.mu.Unlock()
-		if len(x.realms) != 2 || x.realms["_mod/_deep"] != nil {
-			t.Errorf("%d realms are left, want those of / and /_mod", len(x.realms))
+		if len(x.realms) != 3 || x.realms["_mod/_deep"] != nil {
+			t.Errorf("%d realms are left, want those of /, /_mod and /_made", len(x.realms))
 		}
 	})
 }
@@ -424,6 +511,9 @@ func TestIndex_Limit(t *testing.T) {
 		end, err := x.Search(t.Context(), Search{Text: "/b", Limit: 100}, func(m Match) { found = append(found, m.Key) }, func(Searched) {})
 		if err != nil || len(found) != 20 || !reflect.DeepEqual(*end, Found{Searched{40, 40, true}, true, 20, false}) {
 			t.Errorf("found %q, %+v, %v; want what is beyond the limit, too", found, end, err)
+		}
+		if n := x.realms[""].rows; n != 30 {
+			t.Errorf("%d rows are kept", n)
 		}
 	})
 }

@@ -100,6 +100,28 @@ func TestNode_MissedChanges(t *testing.T) {
 	})
 }
 
+// What is told while a node is read is newer than what was read.
+func TestNode_ChangesWhileReading(t *testing.T) {
+	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
+		put(t, mine, "a", "1", 0)
+		answer := make(chan struct{})
+		under.SetHook(func(op memory.Op, _ string) memory.Fault {
+			if op == memory.OpNode {
+				return memory.Fault{Hold: answer}
+			}
+			return memory.Fault{}
+		})
+		f := follow[NodeState](t, x.Follow("a"), nil)
+		settle()
+		put(t, mine, "a", "2", 0)
+		settle()
+		close(answer)
+		if got := f.last(t); got.Node == nil || got.Node.Value != "2" {
+			t.Errorf("%+v", got.Node)
+		}
+	})
+}
+
 func TestNode_OfAnIndex(t *testing.T) {
 	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
 		put(t, mine, "a/b", strings.Repeat("x", 1<<20), 90*time.Second)

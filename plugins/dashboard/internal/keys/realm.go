@@ -149,6 +149,10 @@ func (r *realm) follow(ctx context.Context, at store.Revision) {
 			return
 		case err != nil:
 			r.setHealth(err)
+			select {
+			case <-time.After(firstPause):
+			case <-ctx.Done():
+			}
 			if _, err := r.position(ctx); err != nil {
 				return
 			}
