@@ -26,3 +26,7 @@ module "lock" {
 module "leader" {
   mounts = ["/mod/leader", "/mod/v2/leader"]
 }
+
+module "dashboard" {
+  privileges = ["keys", "cluster", "modules"]
+}

@@ -157,7 +157,7 @@ func TestDocs_Matches(t *testing.T) {
 // address: a .curlrc leads curl from there to the host, which is on a free
 // port.
 func TestDocs_CommandsRun(t *testing.T) {
-	for _, file := range []string{"README.md", "plugins/lock/README.md", "plugins/leader/README.md"} {
+	for _, file := range []string{"README.md", "plugins/lock/README.md", "plugins/leader/README.md", "plugins/dashboard/README.md"} {
 		t.Run(strings.ReplaceAll(file, "/", "-"), func(t *testing.T) {
 			home := t.TempDir()
 			var host *drive.Host
@@ -176,7 +176,7 @@ func TestDocs_CommandsRun(t *testing.T) {
 					t.Fatalf("curl does not find the host by its .curlrc: %v\n%s", err, out)
 				}
 			}
-			use(programs(t).Start(t, drive.Embedded+drive.Elections))
+			use(programs(t).Start(t, drive.Embedded+drive.Elections+drive.Dashboard("")))
 			blocks := blocksOf(t, file)
 			for i, b := range blocks {
 				switch b.kind {
@@ -310,7 +310,7 @@ func markdown(t *testing.T) []string {
 		switch {
 		case err != nil:
 			return err
-		case e.IsDir() && (strings.HasPrefix(e.Name(), ".") && path != "." || e.Name() == "testdata" || path == "bin"):
+		case e.IsDir() && (strings.HasPrefix(e.Name(), ".") && path != "." || e.Name() == "testdata" || e.Name() == "node_modules" || path == "bin"):
 			return fs.SkipDir
 		case strings.HasSuffix(path, ".md"):
 			files = append(files, path)
