@@ -17,6 +17,7 @@ import { Release } from "./release.js";
 import { byLine, choose, reduce } from "./state.js";
 
 const perPage = 100;
+const none = /** @type {string[]} */ ([]);
 
 /**
  * @typedef {object} Kind
@@ -34,13 +35,14 @@ const perPage = 100;
 export function LinesPage({ kind }) {
   const { area, words } = kind;
   const { data, error } = useTopic(area, reduce).value;
-  const modules = hello.value?.[area] ?? [];
+  const modules = hello.value?.[area] ?? none;
+  const lines = useMemo(() => html`<${Lines} kind=${kind} data=${data} modules=${modules} />`, [kind, data, modules]);
   return html`
     <h1>${words.title}</h1>
     <${Problem} error=${error} />
     ${hello.value && modules.length === 0 ? html`<p class="empty">${words.noModules}</p>`
     : !data?.began ? html`<p class="muted" aria-busy="true">${T.loading}</p>`
-    : html`<${Lines} kind=${kind} data=${data} modules=${modules} />`}`;
+    : lines}`;
 }
 
 function Lines({ kind, data, modules }) {

@@ -35,7 +35,10 @@ export function reduce(old, sent) {
     began: base.began, lines: base.lines, endings: sent.endings ? bounded(base.endings, sent.endings) : base.endings,
     missed: sent.missed ?? base.missed, contacts: sent.contacts ?? base.contacts,
   };
-  return sent.more ? { ...(old ?? nothing()), coming: next } : next;
+  if (!sent.more) return next;
+  const shown = old ?? nothing();
+  shown.coming = next; // the same as before for who shows it
+  return shown;
 }
 
 /** @param {Ending[]} old @param {Ending[]} more */
