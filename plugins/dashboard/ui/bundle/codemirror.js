@@ -1,7 +1,7 @@
 // What the pages use of CodeMirror, as one module.
-export { EditorState, Compartment, Annotation } from "@codemirror/state";
+export { EditorState, Compartment, Annotation, StateEffect, StateField } from "@codemirror/state";
 export {
-  EditorView, keymap, lineNumbers, highlightActiveLine, highlightActiveLineGutter, drawSelection, highlightSpecialChars,
+  Decoration, EditorView, keymap, lineNumbers, highlightActiveLine, highlightActiveLineGutter, drawSelection, highlightSpecialChars,
 } from "@codemirror/view";
 export { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
 export { search, searchKeymap, highlightSelectionMatches } from "@codemirror/search";

@@ -19,11 +19,13 @@ export class APIError extends Error {
  * @param {Record<string, any>} [params]
  * @param {{signal?: AbortSignal}} [options]
  */
-export function get(path, params = {}, options = {}) {
+export const get = (path, params = {}, options = {}) => send("GET", path + queryOf(params), undefined, options);
+
+function queryOf(params) {
   const q = new URLSearchParams();
   for (const [name, value] of Object.entries(params)) if (value !== undefined && value !== null) q.set(name, String(value));
   const text = q.toString();
-  return send("GET", path + (text ? "?" + text : ""), undefined, options);
+  return text ? "?" + text : "";
 }
 
 /**
@@ -37,7 +39,48 @@ export const post = (path, body = {}, options = {}) => send("POST", path, body, 
 /** The address of something to load without scripts. @param {string} path */
 export const address = (path) => base + "api/" + path;
 
+/**
+ * Asks, or with a body orders, and gets lines of JSON as they come. Who stops taking them hangs up.
+ * @param {string} path
+ * @param {{params?: Record<string, any>, body?: unknown, signal?: AbortSignal}} [options]
+ * @returns {AsyncGenerator<any>}
+ */
+export async function* lines(path, { params = {}, body, signal } = {}) {
+  const hangUp = new AbortController();
+  const stop = () => hangUp.abort();
+  signal?.addEventListener("abort", stop);
+  try {
+    const answer = await ask(body === undefined ? "GET" : "POST", path + queryOf(params), body, { signal: hangUp.signal });
+    if (!answer.ok || !answer.body) throw new APIError(answer.status, read(await answer.text(), answer.status) ?? { message: answer.statusText });
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { done, value } = await reader.read().catch((e) => { throw e.name === "AbortError" ? e : new APIError(0, { message: "The answer broke off", cause: String(e.message ?? e) }); });
+      if (done) break;
+      const parts = (rest + value).split("\n");
+      rest = parts.pop() ?? "";
+      for (const line of parts) {
+        if (!line) continue;
+        const one = JSON.parse(line);
+        if (one.error?.message) throw new APIError(answer.status, one.error); // after the first line there is no other place for it
+        yield one;
+      }
+    }
+    if (rest) throw new APIError(0, { message: "The answer broke off" });
+  } finally {
+    signal?.removeEventListener("abort", stop);
+    hangUp.abort();
+  }
+}
+
 async function send(method, path, body, options) {
+  const answer = await ask(method, path, body, options);
+  const data = read(await answer.text(), answer.status);
+  if (!answer.ok) throw new APIError(answer.status, data ?? { message: answer.statusText });
+  return data;
+}
+
+async function ask(method, path, body, options) {
   let answer;
   try {
     answer = await fetch(address(path), {
@@ -52,13 +95,13 @@ async function send(method, path, body, options) {
   if (answer.status === 401) { // the session is over: the host shows its sign-in page
     location.reload();
   }
-  const text = await answer.text();
-  let data;
+  return answer;
+}
+
+function read(text, status) {
   try {
-    data = text ? JSON.parse(text) : null;
+    return text ? JSON.parse(text) : null;
   } catch {
-    throw new APIError(answer.status, { message: "Not an answer of the dashboard", cause: text.slice(0, 200) });
+    throw new APIError(status, { message: "Not an answer of the dashboard", cause: text.slice(0, 200) });
   }
-  if (!answer.ok) throw new APIError(answer.status, data ?? { message: answer.statusText });
-  return data;
 }
