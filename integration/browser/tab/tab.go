@@ -24,6 +24,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/cdproto/runtime"
@@ -357,6 +358,21 @@ func (tb *Tab) Type(what, text string) {
 func (tb *Tab) Press(keys string, modifiers ...chromedp.Modifier) {
 	tb.t.Helper()
 	tb.do(chromedp.KeyEvent(keys, chromedp.KeyModifiers(modifiers...)))
+}
+
+// Stroke presses a key whose character is not to be written: a shortcut that
+// moves the focus. (What Press sends as a character would reach the new place,
+// which a browser does not let happen with a real key.)
+func (tb *Tab) Stroke(key string) {
+	tb.t.Helper()
+	tb.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		for _, kind := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeRawKeyDown, input.DispatchKeyEventTypeKeyUp} {
+			if _, err := chromedp.Call(ctx, input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: kind, Key: key}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 }
 
 // Text is what is visible of what, as in Click.
