@@ -55,9 +55,10 @@
 //
 // A module has its own part of the store and nothing else. More is there if its
 // block in the config says so: with privileges = ["keys", "cluster", "modules"]
-// it has [Env.Keys], the store with the keys of all programs, and [Env.StoreOf],
-// those of the host's other modules, [Env.Cluster], the members of etcd's cluster,
-// and [Env.Modules], the states, metrics and switches of the host's modules. They are nil without, so ask before use, and say in the
+// it has [Env.Keys], the store with the keys and directories of all programs, and
+// [Env.StoreOf], those of the host's other modules, [Env.Cluster], the members of
+// etcd's cluster and how they are, and [Env.Modules], the states, metrics and
+// switches of the host's modules. They are nil without, so ask before use, and say in the
 // constructor's error what the module can't do without:
 //
 //	if env.Modules == nil {

@@ -108,6 +108,20 @@ func TestServer_PicksAPortAndServesV2(t *testing.T) {
 	}
 }
 
+// The v3 API's JSON gateway tells what the v2 API has no word for.
+func TestServer_ServesTheGateway(t *testing.T) {
+	s := start(t, t.TempDir(), "127.0.0.1:0")
+	resp, err := http.Post(s.Endpoints()[0]+"/v3/maintenance/status", "application/json", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // read
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(text), `"raftAppliedIndex"`) {
+		t.Errorf("status %d: %s, %v", resp.StatusCode, text, err)
+	}
+}
+
 func TestServer_KeepsDataOverRestart(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, dir, "127.0.0.1:0")

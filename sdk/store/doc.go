@@ -8,6 +8,10 @@
 // conformance suite that every driver passes, package metered counts and times
 // the calls of any of them.
 //
+// Some drivers can do more: [Tree] knows directories as things of their own and
+// takes the keys of other programs, [Inspector] asks etcd's members how they are,
+// [Pruner] removes what entries leave behind.
+//
 // Two ideas carry the rest. First, an entry's Created revision names one
 // creation for ever: it never changes while the entry lives and is never used
 // again, so it can serve as fencing token. Second, every write that matters is

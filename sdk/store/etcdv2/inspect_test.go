@@ -36,10 +36,15 @@ func cannedMember(t *testing.T, answers map[string]string) string {
 			http.NotFound(w, r)
 			return
 		}
+		if text == "silent" {
+			io.Copy(io.Discard, r.Body) //nolint:errcheck // else nobody looks whether the client is there
+			<-r.Context().Done()
+			return
+		}
 		io.WriteString(w, text) //nolint:errcheck // the test sees
 	}))
 	t.Cleanup(srv.Close)
-	answers["/v2/members"] = fmt.Sprintf(`{"members": [{"id": "a0", "name": "one", "clientURLs": [%q]}, {"id": "b", "name": "two", "clientURLs": []}]}`, srv.URL)
+	answers["/v2/members"] = fmt.Sprintf(`{"members": [{"id": "a0", "name": "one", "clientURLs": [%q]}, {"id": "b", "name": "two", "clientURLs": []}, {"id": "c", "name": "three", "clientURLs": []}]}`, srv.URL)
 	return srv.URL
 }
 
@@ -57,7 +62,7 @@ func TestStore_InspectReadsAlarms(t *testing.T) {
 			"c": {"latency": {"minimum": 9223372036854775808}, "counts": {"fail": 1, "success": 0}}}}`,
 	})
 	c, err := open(t, etcdv2.Config{Endpoints: []string{url}}).Inspect(t.Context())
-	if err != nil || len(c.Members) != 2 {
+	if err != nil || len(c.Members) != 3 {
 		t.Fatalf("Inspect = %+v, %v", c, err)
 	}
 	if c.ID != "ffffffffffffffff" || c.Leader != "a0" || !c.LeaderSince.Equal(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)) {
@@ -66,7 +71,7 @@ func TestStore_InspectReadsAlarms(t *testing.T) {
 	if want := []store.Alarm{{Member: "a0", Type: "NOSPACE"}, {Member: "b", Type: "CORRUPT"}}; fmt.Sprint(c.Alarms) != fmt.Sprint(want) {
 		t.Errorf("alarms %+v, want %+v", c.Alarms, want)
 	}
-	one, two := c.Members[0], c.Members[1]
+	one, three, two := c.Members[0], c.Members[1], c.Members[2]
 	if one.Healthy || !one.Reachable || one.Reason != "alarm NOSPACE" || one.Index != 9007199254740993 || one.Applied != 9007199254740992 ||
 		one.Term != 3 || one.DBSize != 20480 || one.DBInUse != 16384 || one.Version != "3.5.35" {
 		t.Errorf("member %+v", one)
@@ -81,6 +86,9 @@ func TestStore_InspectReadsAlarms(t *testing.T) {
 		Min: time.Millisecond, Max: 4 * time.Millisecond, Successes: 9, Failures: 7}
 	if two.Peer == nil || *two.Peer != want {
 		t.Errorf("peer %+v, want %+v", two.Peer, want)
+	}
+	if want := (store.PeerStats{Failures: 1}); three.Peer == nil || *three.Peer != want {
+		t.Errorf("peer %+v, want %+v", three.Peer, want)
 	}
 }
 
@@ -103,13 +111,13 @@ func TestStore_InspectKnowsNoLeader(t *testing.T) {
 	url := cannedMember(t, map[string]string{
 		"/v3/maintenance/status": `{"header": {"member_id": "160"}, "raftTerm": "3", "errors": ["etcdserver: no leader"]}`,
 		"/v2/stats/self":         `{"id": "a0", "state": "StateFollower", "leaderInfo": {"leader": "b"}}`,
-		"/v3/kv/range":           `{}`, // it would not answer
+		"/v3/kv/range":           "silent", // it would wait for one
 	})
 	c, err := open(t, etcdv2.Config{Endpoints: []string{url}}).Inspect(t.Context())
 	if err != nil || c.Leader != "" || len(c.Alarms) != 0 {
 		t.Fatalf("Inspect = %+v, %v", c, err)
 	}
-	if m := c.Members[0]; m.Role != store.RoleCandidate || !m.Reachable {
+	if m := c.Members[0]; m.Role != store.RoleCandidate || !m.Reachable || m.Healthy || m.Reason != "it can't read: it knows no leader" {
 		t.Errorf("member %+v", m)
 	}
 }

@@ -17,7 +17,7 @@ import (
 type proxy struct {
 	before func(n int, w http.ResponseWriter, r *http.Request) bool // true = r is dealt with
 	after  func(n int, resp *http.Response)                         // may panic(http.ErrAbortHandler): the reply is lost
-	narrow bool                                                     // its sockets hold little that is not read
+	narrow bool                                                     // the sockets of streams hold little that is not read
 
 	url string
 	mu  sync.Mutex
@@ -39,14 +39,14 @@ func (p *proxy) handler(t *testing.T) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+	narrow := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)
-		if tcp, ok := conn.(*net.TCPConn); ok && p.narrow {
-			err = tcp.SetReadBuffer(16 << 10)
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			err = tcp.SetReadBuffer(256 << 10)
 		}
 		return conn, err
 	}}
-	t.Cleanup(transport.CloseIdleConnections)
+	t.Cleanup(narrow.CloseIdleConnections)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := p.note(r)
 		if p.before != nil && p.before(n, w, r) {
@@ -54,7 +54,9 @@ func (p *proxy) handler(t *testing.T) http.Handler {
 		}
 		forward := httputil.NewSingleHostReverseProxy(target)
 		forward.FlushInterval = -1
-		forward.Transport = transport
+		if p.narrow && isStream(r) {
+			forward.Transport = narrow
+		}
 		forward.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
 		if p.after != nil {
 			forward.ModifyResponse = func(resp *http.Response) error {

@@ -251,6 +251,7 @@ func wrap(ctx context.Context, op, key string, err error) error {
 	}
 	for _, known := range []error{
 		store.ErrNotFound, store.ErrExists, store.ErrChanged, store.ErrCompacted, store.ErrUnavailable, store.ErrInvalid,
+		store.ErrNotEmpty,
 	} {
 		if errors.Is(err, known) {
 			return fmt.Errorf("%s %q: %w", op, key, err)

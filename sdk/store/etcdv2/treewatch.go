@@ -15,7 +15,7 @@ import (
 // The times of a treeWatcher.
 const (
 	contactTime = time.Second           // of silence, until etcd is asked whether it is there, and for its answer
-	silentTime  = 50 * time.Millisecond // after which a stream that may have overflowed is given up
+	silentTime  = 20 * time.Millisecond // after which a stream that may have overflowed is given up
 	catchUpTime = 2 * time.Second       // for a member that is behind what has been handed out
 	renewTime   = 4 * time.Minute       // etcd ends every request for changes after five
 	proofTime   = 30 * time.Second      // see rest

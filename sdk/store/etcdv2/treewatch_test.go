@@ -104,7 +104,7 @@ func TestTreeWatch_StreamOverflows(t *testing.T) {
 	start := ok(beside.Create(t.Context(), "start", "", 0))(t)
 	w := watchTree(t, s, "", start.Modified)
 	quiet(t, w)
-	value := strings.Repeat("v", 2<<10) // more than the sockets hold
+	value := strings.Repeat("v", 16<<10) // more than the sockets hold
 	for i := range n {
 		ok(beside.Put(t.Context(), fmt.Sprint("d/", i%7), fmt.Sprint(i, value), 0))(t)
 	}
@@ -133,7 +133,7 @@ func TestTreeWatch_WindowMissed(t *testing.T) {
 	start := ok(beside.Create(t.Context(), "start", "", 0))(t)
 	w := watchTree(t, s, "", start.Modified)
 	quiet(t, w)
-	value := strings.Repeat("v", 2<<10)
+	value := strings.Repeat("v", 16<<10)
 	each(8, func(i int) {
 		for j := range 180 {
 			if _, err := beside.Create(t.Context(), fmt.Sprint("d/", i, "-", j), value, 0); err != nil {
@@ -294,6 +294,32 @@ func (b *breaking) Read(p []byte) (int, error) {
 		err = errors.New("broken")
 	}
 	return n, err
+}
+
+// When a node ends is corrected to what its TTL allows, which says most about
+// what was just read.
+func TestClock_Expires(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	after := func(s float64) time.Time { return at.Add(time.Duration(s * float64(time.Second))) }
+	for _, c := range []struct {
+		ahead, end float64 // seconds
+		now        bool
+		want       float64
+	}{
+		{0, 9.5, true, 9.5},
+		{0, 10.5, true, 10},
+		{0, 8, true, 9},
+		{0, 8, false, 8}, // told a while ago
+		{0, 10.5, false, 10},
+		{3600, 3609.5, true, 9.5},
+		{3600, 3610.8, true, 10},
+		{-3600, -3592, false, 8},
+	} {
+		got := etcdv2.Expires(time.Duration(c.ahead)*time.Second, after(c.end), 10*time.Second, at, c.now)
+		if !got.Equal(after(c.want)) {
+			t.Errorf("%+v: expires %v after it was read", c, got.Sub(at))
+		}
+	}
 }
 
 // The clocks of etcd's machine and ours may differ by hours.

@@ -29,8 +29,9 @@ import (
 
 // New returns s with its calls counted in reg, in which nothing else may have
 // these names. It is a [store.Pruner] if s is one, and its Close closes s if
-// that can be closed; for [store.Cluster] ask s itself. A call costs less than a
-// microsecond more. The result is as safe for concurrent use as s.
+// that can be closed; for [store.Tree] and [store.Inspector] ask s itself. A call
+// costs less than a microsecond more. The result is as safe for concurrent use as
+// s.
 func New(s store.Store, reg prometheus.Registerer) store.Store {
 	in := promauto.With(reg)
 	m := &metered{

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -221,7 +222,11 @@ func testRemoveDir(t *testing.T, s store.Tree) {
 	makeDir(t, s, "b/c", 0)
 	create(t, s, "d/_hidden", "", 0)
 	for _, dir := range []string{"a", "b", "d"} {
-		wantErr(t, "RemoveDir of one that holds something", s.RemoveDir(t.Context(), dir), store.ErrNotEmpty)
+		err := s.RemoveDir(t.Context(), dir)
+		wantErr(t, "RemoveDir of one that holds something", err, store.ErrNotEmpty)
+		if errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("RemoveDir = %v, which sounds as if etcd were gone", err)
+		}
 	}
 	wantErr(t, "RemoveDir of an entry", s.RemoveDir(t.Context(), "a/x"), store.ErrInvalid)
 	expect(t, s, "a/x", &x)
