@@ -17,7 +17,7 @@ SEED ?=
 # The round to begin with, to repeat one.
 ROUND ?=
 
-.PHONY: build run test lint bench fuzz faults planted soak proto clean test-tools
+.PHONY: build run test lint bench fuzz faults planted soak proto pictures clean test-tools
 
 build:
 	go build $(LDFLAGS) -o bin/modhost ./host/cmd/modhost
@@ -80,6 +80,10 @@ test-tools:
 	else \
 		echo "the tests need what is missing here (Debian's names):$$missing; install it and run make test again"; exit 1; \
 	fi
+
+# The pictures of the READMEs, from a real dashboard in a real browser.
+pictures: test-tools
+	MODHOST_PICTURES_README=$(CURDIR)/plugins/dashboard/pictures go test -count=1 -run '^TestPictures_OfTheREADME$$' ./integration/browser
 
 proto:
 	protoc -I sdk/wire/wirepb --go_out=. --go_opt=module=github.com/etcd-modules/modhost --go-grpc_out=. --go-grpc_opt=module=github.com/etcd-modules/modhost sdk/wire/wirepb/wire.proto

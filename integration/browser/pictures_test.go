@@ -30,7 +30,7 @@ func TestPictures(t *testing.T) {
 		for _, page := range pages {
 			at := page
 			if rows > 0 {
-				at = map[string]string{"keys": "keys?at=/app/web/config.json", "locks": "locks?open=deploy-0", "leaders": "leaders?open=nightly-0"}[page]
+				at = map[string]string{"keys": "keys?at=/app/web/config.json", "locks": "locks?open=lock:deploy-0", "leaders": "leaders?open=leader:nightly-0"}[page]
 				if at == "" {
 					at = page
 				}
@@ -51,6 +51,30 @@ func TestPictures(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// The two pictures that the READMEs show, into the folder
+// MODHOST_PICTURES_README, or nowhere: see make pictures.
+func TestPictures_OfTheREADME(t *testing.T) {
+	dir := os.Getenv("MODHOST_PICTURES_README")
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	h := start(t, "")
+	populate(t, h, 5)
+	for _, name := range []string{"report", "backup", "nightly build"} {
+		grant(t, h.URL, "POST", "/mod/v2/lock/"+url.PathEscape(name)+"?ttl=90", url.Values{"value": {"ci-" + name[:3]}})
+	}
+	tb := open(t, h, "")
+	for file, page := range map[string]string{"locks.png": "locks?open=lock:deploy-0", "keys.png": "keys?at=/app/web/config.json"} {
+		tb.Go(h.URL + "/mod/dashboard/" + page)
+		screen{"light", 1200}.show(tb)
+		tb.WaitSee("h1")
+		tb.WaitSee("[role=status]|live")
+		tb.Wait(`document.querySelectorAll("[aria-busy=true]").length === 0 && document.querySelector("main").innerText.length > 100`)
+		tb.Size(1200, 600)
+		tb.Picture(filepath.Join(dir, file))
 	}
 }
 
