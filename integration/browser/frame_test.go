@@ -2,6 +2,7 @@ package browser
 
 import (
 	"encoding/json"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -148,6 +149,12 @@ func TestFrame_TenTabsOneStream(t *testing.T) {
 		tb.WaitSee("h1")
 		t.Logf("tab %d is live", i)
 	}
+	// What happens reaches each of them.
+	h.Disable("lock")
+	for i, tb := range tabs {
+		tb.WaitSee("nav a.off|Locks")
+		t.Logf("tab %d was told", i)
+	}
 	// The one stream, and nothing else, is under way at the module.
 	first.Await("one stream", func() bool { return drive.Metric(t, h.URL, `modhost_http_requests_in_flight{module="dashboard"}`) == 1 })
 }
@@ -164,4 +171,23 @@ func TestFrame_HonestWithoutHost(t *testing.T) {
 	drive.Signal(t, h.PID(), syscall.SIGCONT)
 	tb.WaitSee("[role=status]|live")
 	tb.WaitGone(".banner|No connection")
+}
+
+// The plugin is killed: the page says so, asks nobody for another page, and
+// goes on with the next process, showing what has happened meanwhile.
+func TestFrame_GoesOnAfterThePlugin(t *testing.T) {
+	h := start(t, "")
+	tb := open(t, h, "locks")
+	tab.Eval[int](tb, `window.same = 1`)
+	for i := range 3 {
+		pid := h.Module("dashboard").PID
+		drive.Signal(t, pid, syscall.SIGKILL)
+		grant(t, h.URL, "POST", "/mod/v2/lock/meanwhile-"+strconv.Itoa(i)+"?ttl=600", nil)
+		tb.Await("another process", func() bool { m := h.Module("dashboard"); return m.State == "ready" && m.PID != pid })
+		tb.WaitSee("[role=status]|live")
+		tb.WaitSee("td|meanwhile-" + strconv.Itoa(i))
+	}
+	if !tab.Eval[bool](tb, `window.same === 1`) {
+		t.Error("the page was loaded anew")
+	}
 }
