@@ -63,18 +63,26 @@ func (s *Store) Level(ctx context.Context, dir string, c store.Consistency) (l s
 		}
 		l.Revision = st.index
 		if st.node != nil {
-			now := fresh()
-			for _, n := range st.node.Nodes {
-				l.Nodes = append(l.Nodes, s.node(n, now))
-			}
+			l.Nodes = s.level(st.node.Nodes)
 		}
 		return nil
 	})
 	if err != nil {
 		return store.Level{}, err
 	}
-	slices.SortFunc(l.Nodes, func(a, b store.Node) int { return strings.Compare(a.Key, b.Key) })
 	return l, nil
+}
+
+// level returns nodes in order. They may be 100,000, and shared with other calls:
+// a copy of the pointers is sorted, which takes half as long as what they become.
+func (s *Store) level(nodes client.Nodes) []store.Node {
+	nodes = slices.Clone(nodes)
+	slices.SortFunc(nodes, func(a, b *client.Node) int { return strings.Compare(a.Key, b.Key) })
+	now, level := fresh(), make([]store.Node, 0, len(nodes))
+	for _, n := range nodes {
+		level = append(level, s.node(n, now))
+	}
+	return level
 }
 
 // node returns what n is to us, who know that it is below our prefix.
