@@ -30,30 +30,20 @@ func (r *realm) apply(c store.TreeChange) {
 				r.appeared(l)
 			}
 		case loaded:
-			if r.applyRow(l, name, deeper, c) && deeper {
-				// The directory is new, so what is in it is what is told from now on.
-				s := l.add(name)
-				if s.state == cold || s.state == gone {
-					s.state, s.why, s.revision = loaded, nil, c.Revision-1
-					s.self = store.Node{Entry: store.Entry{Created: c.Revision, Modified: c.Revision}, Dir: true}
-					s.tell()
-				}
+			if r.applyRow(l, name, deeper, c) && (deeper || c.Node.Dir) {
+				r.fresh(l.add(name), c)
 			}
 		}
 		s := l.sub(name)
 		if !deeper {
 			switch {
 			case s == nil:
-				if c.Node.Dir && c.Type == store.EventPut && l.state == loaded {
-					s = l.add(name)
-					r.empty(s, c)
-				}
 			case c.Type != store.EventPut && c.Node.Dir:
 				r.end(s, c)
-			case c.Type == store.EventPut && c.Node.Dir:
-				r.empty(s, c)
+			case s.state == reading:
+				s.waiting = append(s.waiting, c)
 			case c.Type == store.EventPut:
-				r.appeared(s) // as an entry, which reading it will say
+				r.appeared(s) // maybe as an entry, which reading it will say
 			}
 			return
 		}
@@ -61,17 +51,18 @@ func (r *realm) apply(c store.TreeChange) {
 	}
 }
 
-// empty makes of s what a directory is that c has made.
-func (r *realm) empty(s *level, c store.TreeChange) {
-	switch s.state {
-	case reading:
-		s.waiting = append(s.waiting, c)
-	case cold, gone:
-		r.change(s, func() { s.rows = list{} })
-		s.log, s.seq = nil, s.seq+1
-		s.state, s.why, s.revision, s.self = loaded, nil, c.Revision, c.Node
-		s.tell()
+// fresh is called for a directory that c has made: what is in it is what is told
+// from c on, so that it need not be read. If it was read already, then its level
+// is ahead, and there may be some below that nobody has read.
+func (r *realm) fresh(s *level, c store.TreeChange) {
+	if s.state == loaded || s.state == reading {
+		r.lacks()
+		return
 	}
+	r.change(s, func() { s.rows = list{} })
+	s.log, s.seq = nil, s.seq+1
+	s.state, s.why, s.revision = loaded, nil, c.Revision-1
+	s.tell()
 }
 
 // appeared lets who follows l read it again, since there is something now.

@@ -277,6 +277,12 @@ func TestIndex_DirectoryComesAndGoes(t *testing.T) {
 		if got := f.last(t); !got.Gone || got.Entry {
 			t.Errorf("first %+v, want that it is not there", got)
 		}
+		var asked atomic.Int64
+		under.SetHook(func(memory.Op, string) memory.Fault { asked.Add(1); return memory.Fault{} })
+		time.Sleep(time.Hour)
+		if n := asked.Load(); n > 0 {
+			t.Errorf("the store was asked %d times for what is not there", n)
+		}
 		put(t, mine, "a/b/c", "1", 0)
 		settle()
 		wantShown(t, mine, s)
@@ -341,9 +347,19 @@ func TestIndex_TooManyChanges(t *testing.T) {
 		put(t, mine, "a/b", "x", 0)
 		s, f := show(t, x, "a")
 		settle()
+		late := make(chan struct{})
+		under.SetHook(func(op memory.Op, _ string) memory.Fault {
+			if op == memory.OpWatch {
+				return memory.Fault{Pause: late}
+			}
+			return memory.Fault{}
+		})
+		put(t, mine, "wakes", "the watch", 0)
+		synctest.Wait()
 		for i := range maxChanges + 1 {
 			put(t, mine, fmt.Sprintf("a/%04d", i), "x", 0)
 		}
+		close(late)
 		settle()
 		if got := f.last(t); !got.Reset || *got.Count != maxChanges+2 {
 			t.Errorf("was told %d changes of %+v, want a reset", len(got.Changes), got)

@@ -31,7 +31,6 @@ type level struct {
 	read    chan struct{}      // reading: closed at its end
 
 	rows     list
-	self     store.Node     // of the directory itself
 	revision store.Revision // of the last change that is in the rows
 	seq      uint64         // counts the versions of rows, from a number that no level of this path had before
 	log      []Change       // the latest changes, with users only; the last one made version seq

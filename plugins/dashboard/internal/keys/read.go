@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/etcd-modules/modhost/sdk/store"
@@ -27,9 +28,12 @@ func (r *realm) read(ctx context.Context, l *level, path string) {
 		r.mu.Lock()
 		// What was told belongs in front of or behind what was read. That it was not
 		// there has no revision to tell by.
-		if (r.lost != lost || absent && len(l.waiting) > 0) && tries < maxTries && ctx.Err() == nil {
-			r.mu.Unlock()
-			continue
+		if r.lost != lost || absent && len(l.waiting) > 0 {
+			if tries < maxTries && ctx.Err() == nil {
+				r.mu.Unlock()
+				continue
+			}
+			absent, err = false, fmt.Errorf("%q comes and goes; try again: %w", "/"+r.key(path), store.ErrUnavailable)
 		}
 		waiting := l.waiting
 		l.waiting = nil
@@ -38,9 +42,9 @@ func (r *realm) read(ctx context.Context, l *level, path string) {
 			r.finish(l, err)
 		case err != nil:
 			l.state, l.why = cold, err
+			r.lacks()
 			l.tell()
 		default:
-			l.self = got.Dir
 			r.install(l, rows, got.Revision)
 			for _, c := range waiting {
 				r.late(l, c)
@@ -58,15 +62,17 @@ func (r *realm) late(l *level, c store.TreeChange) {
 	path := r.key(l.path())
 	rest, inside := cutDir(c.Node.Key, path)
 	switch {
+	case l.state == gone && c.Type == store.EventPut: // it has gone, and come again
+		r.appeared(l)
+		r.lacks()
 	case l.state != loaded || c.Revision <= l.revision:
 	case inside:
 		name, deeper := cutName(rest)
-		r.applyRow(l, name, deeper, c)
-		r.lacks()
+		if r.applyRow(l, name, deeper, c) {
+			r.lacks()
+		}
 	case c.Type != store.EventPut: // of the directory or of one above it
 		r.finish(l, store.ErrNotFound)
-	case c.Node.Key == path && c.Node.Dir: // made again
-		l.self = c.Node
 	}
 }
 
@@ -78,14 +84,19 @@ const maxDiff = 500
 // changed is told change by change.
 func (r *realm) install(l *level, rows []row, at store.Revision) {
 	l.state, l.why, l.revision = loaded, nil, at
-	r.lacks()
-	if l.rows.n > 0 && r.diff(l, rows) {
-		l.tell()
-		return
+	if l.rows.n == 0 || !r.diff(l, rows) {
+		r.change(l, func() { l.rows = newList(rows) })
+		l.log = nil
+		l.seq++
 	}
-	r.change(l, func() { l.rows = newList(rows) })
-	l.log = nil
-	l.seq++
+	for name, s := range l.subs {
+		if p, found := l.rows.find(name); !found || !l.rows.row(p).dir { // its end was missed
+			r.end(s, store.TreeChange{Type: store.EventDelete, Node: store.Node{Entry: store.Entry{Key: r.key(s.path())}, Dir: true}, Revision: at})
+		}
+	}
+	if l.rows.dirs > 0 {
+		r.lacks() // it may have been read for somebody else than the walker
+	}
 	l.tell()
 }
 

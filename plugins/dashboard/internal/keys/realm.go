@@ -99,12 +99,15 @@ func (r *realm) run(ctx context.Context) {
 			r.since = time.Now()
 			r.mu.Unlock()
 			close(r.began)
+		} else {
+			// Now, and not when the watch broke off: what is read from here on is
+			// followed from there.
+			r.outdate()
 		}
 		r.follow(ctx, at)
 		if ctx.Err() != nil {
 			return
 		}
-		r.outdate()
 	}
 }
 

@@ -66,7 +66,11 @@ func (x *Index) Dir(dir string) live.Source {
 				}
 			}
 			first, gone, entry = false, m.Gone, m.Entry
-			if err := wait(ctx, pause, changed, nil, ill, time.After(freshen)); err != nil {
+			var again <-chan time.Time
+			if !gone {
+				again = time.After(freshen)
+			}
+			if err := wait(ctx, pause, changed, nil, ill, again); err != nil {
 				return err
 			}
 			if time.Since(looked) >= freshen {
