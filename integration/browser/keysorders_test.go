@@ -21,6 +21,7 @@ func TestKeys_CreateChangeDelete(t *testing.T) {
 	tb.Type("dialog [name=path]", "/app/name")
 	tb.Type("dialog [name=value]", "first")
 	tb.Type("dialog [name=ttl]", "300")
+	accessible(t, tb, "the dialog of a new key")
 	tb.Click("dialog button|Create")
 	value(tb, "first")
 	tb.WaitSee(item("name"))
@@ -46,6 +47,7 @@ func TestKeys_CreateChangeDelete(t *testing.T) {
 	write(tb, "second")
 	tb.Click("button|Save…")
 	tb.WaitSee("dialog|Will write only if still at index")
+	accessible(t, tb, "the dialog of a save")
 	tb.Click("dialog button|Write")
 	tb.WaitGone("dialog[open]")
 	n := e.want("/app/name", "second")
@@ -97,6 +99,7 @@ func TestKeys_DeleteADirectory(t *testing.T) {
 	tb.Click(".open button|Delete…")
 	tb.WaitSee("dialog|Keys: 3. Directories: 3.")
 	tb.WaitSee("dialog .sample|/app/deep/er/c")
+	accessible(t, tb, "the dialog of a deletion")
 	tb.Wait(`document.activeElement.textContent === "Cancel"`)
 	disabled := func() bool {
 		return tab.Eval[bool](tb, `document.querySelector("dialog[open] button.danger").disabled`)

@@ -156,8 +156,10 @@ function Help({ handle }) {
     ["/", T.shortcuts.search],
     ...pages.map((p) => [`g ${p.key}`, T.shortcuts.page(T.pages[p.id])]),
     ["↑ ↓ ← → Home End", T.shortcuts.list],
+    ["n", T.shortcuts.create],
     ["e", T.shortcuts.edit],
     ["Ctrl+S", T.shortcuts.save],
+    ["Delete", T.shortcuts.remove],
     ["?", T.shortcuts.help],
     ["Esc", T.shortcuts.close],
   ];
