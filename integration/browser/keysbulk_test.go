@@ -61,12 +61,13 @@ func TestKeysBulk_ExportWipeImport(t *testing.T) {
 	e.gone("/app")
 
 	e.put("/app/set/k01", "another")                     // changed
+	e.put("/app/set/k04", "another")                     // changed
 	e.put("/app/set/k02", "value\n2 \u2028 \"quoted\"")  // same
 	e.put("/app/set/k03/inner", "a directory stands in") // conflict
 	tb.Click("button|Import…")
 	choose(tb, path)
-	tb.WaitSee("dialog button|new 49")
-	tb.WaitSee("dialog button|changed 1")
+	tb.WaitSee("dialog button|new 48")
+	tb.WaitSee("dialog button|changed 2")
 	tb.WaitSee("dialog button|conflict 1")
 	tb.Click("dialog button|conflict 1")
 	tb.WaitSee("dialog .list|/app/set/k03")
