@@ -32,12 +32,12 @@ func (a *clusterArea) source(name, arg string) live.Source {
 	if name != "members" || a.watch == nil {
 		return nil
 	}
-	return whole(func(context.Context) (any, error, changes) {
+	return whole(func(context.Context) (any, changes, error) {
 		s, changed := a.watch.State()
 		if s.Err != nil || s.Condition.At.IsZero() {
-			return nil, s.Err, changes{changed}
+			return nil, changes{changed}, s.Err
 		}
-		return membersOf(s.Condition), nil, changes{changed}
+		return membersOf(s.Condition), changes{changed}, nil
 	})
 }
 

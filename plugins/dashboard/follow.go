@@ -19,11 +19,11 @@ type changes [4]<-chan struct{}
 // whole returns a source of a topic that is always sent as a whole: what show
 // returns, again when that may have changed and did. nil is not sent. An error
 // is sent in its place.
-func whole(show func(context.Context) (any, error, changes)) live.Source {
+func whole(show func(context.Context) (any, changes, error)) live.Source {
 	return func(ctx context.Context, send func(any) error) error {
 		var last []byte
 		for {
-			data, err, on := show(ctx)
+			data, on, err := show(ctx)
 			if err != nil {
 				return err
 			}
@@ -69,5 +69,5 @@ func (on changes) wait(ctx context.Context) error {
 
 // constant is the source of a topic that never changes.
 func constant(data any) live.Source {
-	return whole(func(context.Context) (any, error, changes) { return data, nil, changes{} })
+	return whole(func(context.Context) (any, changes, error) { return data, changes{}, nil })
 }

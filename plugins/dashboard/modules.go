@@ -64,15 +64,15 @@ func (a *moduleArea) source(name, arg string) live.Source {
 // follow returns a source of what show makes of the listing, again after each
 // sample.
 func (a *moduleArea) follow(show func(context.Context, modules.State) (any, error)) live.Source {
-	return whole(func(ctx context.Context) (any, error, changes) {
+	return whole(func(ctx context.Context) (any, changes, error) {
 		s, listed := a.list.State()
 		_, sampled := a.ring.State()
 		on := changes{listed, sampled}
 		if s.Err != nil || s.Modules == nil {
-			return nil, s.Err, on
+			return nil, on, s.Err
 		}
 		data, err := show(ctx, s)
-		return data, err, on
+		return data, on, err
 	})
 }
 

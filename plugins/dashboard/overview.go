@@ -38,7 +38,7 @@ func (a *overviewArea) source(name, arg string) live.Source {
 	if name != "overview" {
 		return nil
 	}
-	return whole(func(context.Context) (any, error, changes) {
+	return whole(func(context.Context) (any, changes, error) {
 		pulse, beaten := a.heart.pulse.State()
 		members, asked := a.cluster.state()
 		sampled, counted := a.modules.ring.State()
@@ -57,7 +57,7 @@ func (a *overviewArea) source(name, arg string) live.Source {
 		}
 		o.latency(sampled)
 		o.Locks, o.Leaders = count(sampled, a.cfg.Locks), count(sampled, a.cfg.Leaders)
-		return o, nil, on
+		return o, on, nil
 	})
 }
 
