@@ -637,7 +637,7 @@ func TestKeys_FollowsAStorm(t *testing.T) {
 	counts := b.follow("keys")
 	drive.Eventually(t, func() error { return topic.last(&struct{}{}) })
 	drive.Signal(t, h.Module("dashboard").PID, syscall.SIGSTOP)
-	b.fill("/storm", 2000, "x")
+	b.fill("/storm", 2000, strings.Repeat("x", 20_000)) // more than fits into the buffers between
 	drive.Signal(t, h.Module("dashboard").PID, syscall.SIGCONT)
 	b.fill("/after", 2000, "y")
 	drive.Eventually(t, func() error {
@@ -649,7 +649,7 @@ func TestKeys_FollowsAStorm(t *testing.T) {
 			return err
 		}
 		p, status := b.page("/storm", "offset", "2000")
-		if status != 200 || p.Count != 2001 || len(p.Rows) != 1 || p.Rows[0].Name != "key-001999" || p.Rows[0].Preview != "x" || c.Entries != 4001 || c.Dirs != 2 || !c.Complete {
+		if status != 200 || p.Count != 2001 || len(p.Rows) != 1 || p.Rows[0].Name != "key-001999" || p.Rows[0].Size != 20_000 || c.Entries != 4001 || c.Dirs != 2 || !c.Complete {
 			return fmt.Errorf("%d, count %d, rows %+v; counted %+v", status, p.Count, p.Rows, c)
 		}
 		return nil
