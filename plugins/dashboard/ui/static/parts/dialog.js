@@ -12,12 +12,8 @@ export function Dialog({ handle, title, children, wide, onClose }) {
   const element = useRef(/** @type {HTMLDialogElement | null} */ (null));
   const id = useId();
   const [shown, setShown] = useState(false);
-  useEffect(() => {
-    handle.current = {
-      open: () => setShown(true),
-      close: () => element.current?.close(),
-    };
-  }, []);
+  // While it is drawn and not in an effect: who has the handle may open the dialog in an effect, which a signal can bring about before ours.
+  handle.current ??= { open: () => setShown(true), close: () => element.current?.close() };
   // Only with its content in it: the browser looks then for what shall have the focus.
   useLayoutEffect(() => {
     if (shown && !element.current?.open) element.current?.showModal();
