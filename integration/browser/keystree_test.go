@@ -65,11 +65,7 @@ const (
 // A directory of 100,000 keys opens at once, scrolls without a task that one
 // would feel, has few rows in the page, and its end is its end.
 func TestKeysTree_Large(t *testing.T) {
-	plain := programs
-	if drive.Race { // what is measured is the page, with a server as users have it
-		plain = drive.Build{}.MustMake(t)
-	}
-	h := plain.Start(t, drive.Embedded+drive.Elections+drive.Dashboard(""))
+	h := start(t, "")
 	e := etcd{t, h.Etcd}
 	const n = 100_000
 	e.many(n)

@@ -180,11 +180,7 @@ func TestModules_SwitchesItselfOff(t *testing.T) {
 
 // A module of somebody else is there by itself as soon as the config has it.
 func TestModules_ThirdParty(t *testing.T) {
-	args := []string{"build", "-o", filepath.Join(programs.Dir, "modhost-hello")}
-	if drive.Race {
-		args = append(args, "-race")
-	}
-	if out, err := exec.Command("go", append(args, "../testdata/plugin")...).CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", filepath.Join(programs.Dir, "modhost-hello"), "../testdata/plugin").CombinedOutput(); err != nil {
 		t.Fatalf("build the module hello: %v\n%s", err, out)
 	}
 	h := start(t, "")
