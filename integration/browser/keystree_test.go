@@ -13,7 +13,6 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/etcd-modules/modhost/integration/browser/tab"
-	"github.com/etcd-modules/modhost/integration/drive"
 )
 
 // many makes keys /many/k000000 and so on.
