@@ -40,6 +40,7 @@
 //
 // Somebody who stands in no line can look on by a [View], also at the lines of
 // another module. Its [View.Force] removes a place as Release does, by its index,
+// unless it has become a holder or a waiter since it was looked at,
 // and leaves a word for other views before it does. When a place was made, when
 // it was granted and whether it was renewed stand in its entry for that, and
 // nothing rests on it.

@@ -31,12 +31,16 @@ func (w *watcher) known() int {
 }
 
 // force checks what View.Force returns.
-func (w *watcher) force(index store.Revision, by string, want error) {
+func (w *watcher) force(seen Place, by string, want error) {
 	w.t.Helper()
-	if err := w.Force(context.Background(), "a", index, by); !errors.Is(err, want) {
-		w.t.Errorf("Force(%d) = %v, want %v", index, err, want)
+	if err := w.Force(context.Background(), "a", seen, by); !errors.Is(err, want) {
+		w.t.Errorf("Force(%+v) = %v, want %v", seen, err, want)
 	}
 }
+
+// holds and waits are what has been seen of a place.
+func holds(index store.Revision) Place { return Place{Index: index, Held: true} }
+func waits(index store.Revision) Place { return Place{Index: index} }
 
 func TestForce_TheNextOneGetsItsTurn(t *testing.T) {
 	inBubble(t, func(b *bench) {
@@ -44,14 +48,14 @@ func TestForce_TheNextOneGetsItsTurn(t *testing.T) {
 		q, _ := b.process("q")
 		here, there := b.watcher(), b.watcher()
 		g := b.acquire(p, hourly(b.request("a", "x", Forever))).granted()
-		waits, next := b.acquire(q, b.request("a", "y", Forever)), b.acquire(q, b.request("a", "z", Forever))
-		waits.waiting()
+		second, next := b.acquire(q, b.request("a", "y", Forever)), b.acquire(q, b.request("a", "z", Forever))
+		second.waiting()
 		y, z := b.index("y"), b.index("z")
 
-		here.force(y, "ada", nil)
-		waits.fails(ErrRemoved)
+		here.force(waits(y), "ada", nil)
+		second.fails(ErrRemoved)
 		next.waiting()
-		here.force(g.Index, "bob", nil)
+		here.force(holds(g.Index), "bob", nil)
 		if got := next.granted(); got.Index != z {
 			t.Errorf("granted %d, want %d", got.Index, z)
 		}
@@ -83,7 +87,8 @@ func TestForce_ChangesNothingElse(t *testing.T) {
 		g := b.acquire(q, hourly(b.request("a", "x", Forever))).granted()
 		other := b.acquire(q, hourly(b.request("b", "x", Forever))).granted()
 		for _, index := range []store.Revision{old.Index, other.Index, 0, 12345} {
-			w.force(index, "ada", ErrNotInLine)
+			w.force(holds(index), "ada", ErrNotInLine)
+			w.force(waits(index), "ada", ErrNotInLine)
 		}
 		w.places("a", fmt.Sprintf("%d x*", g.Index))
 		w.ended()
@@ -92,7 +97,7 @@ func TestForce_ChangesNothingElse(t *testing.T) {
 		w.store.SetHook(on(memory.OpWatch, "", memory.Fault{Refuse: store.ErrUnavailable}))
 		b.release(q, "a", g)
 		again := b.acquire(q, hourly(b.request("a", "x", Forever))).granted()
-		w.force(g.Index, "ada", ErrNotInLine)
+		w.force(holds(g.Index), "ada", ErrNotInLine)
 		if e := b.entries("a")[0].entry; e.Created != again.Index {
 			t.Errorf("the line has %+v, want %d", e, again.Index)
 		}
@@ -107,7 +112,7 @@ func TestForce_ChangesNothingElse(t *testing.T) {
 		if _, err := q.Renew(context.Background(), "a", Target{Value: "x"}, time.Hour); err != nil {
 			t.Fatal(err)
 		}
-		w.force(again.Index, "ada", nil)
+		w.force(holds(again.Index), "ada", nil)
 		b.left(0)
 		w.store.SetHook(nil)
 		time.Sleep(lastPause)
@@ -121,16 +126,16 @@ func TestForce_WithoutLooking(t *testing.T) {
 		q, _ := b.process("p")
 		w := b.watcher()
 		first := b.acquire(q, hourly(b.request("a", "x", Forever))).granted()
-		waits := b.acquire(q, hourly(b.request("a", "y", Forever)))
-		if err := NewView(b.db).Force(context.Background(), "a", b.index("y"), "bob"); err != nil {
+		second := b.acquire(q, hourly(b.request("a", "y", Forever)))
+		if err := NewView(b.db).Force(context.Background(), "a", waits(b.index("y")), "bob"); err != nil {
 			t.Errorf("Force = %v", err)
 		}
-		waits.fails(ErrRemoved)
+		second.fails(ErrRemoved)
 		b.release(q, "a", first)
 		synctest.Wait()
 		w.endings = nil
 		g := b.acquire(q, hourly(b.request("a", "", Forever))).granted()
-		if err := NewView(b.db).Force(context.Background(), "a", g.Index, "<b>\"ada\"\n"); err != nil {
+		if err := NewView(b.db).Force(context.Background(), "a", holds(g.Index), "<b>\"ada\"\n"); err != nil {
 			t.Errorf("Force = %v", err)
 		}
 		if e := w.ended(fmt.Sprintf("a %d forced by <b>\"ada\"\n", g.Index)); len(e) == 1 && !e[0].At.Equal(time.Now()) {
@@ -148,10 +153,10 @@ func TestForce_ThatCameToNothing(t *testing.T) {
 		g := b.acquire(q, hourly(b.request("a", "x", Forever))).granted()
 		w.places("a", fmt.Sprintf("%d x*", g.Index))
 		w.store.SetHook(on(memory.OpCreate, forcedDir, memory.Fault{Refuse: store.ErrUnavailable}))
-		w.force(g.Index, "ada", store.ErrUnavailable)
+		w.force(holds(g.Index), "ada", store.ErrUnavailable)
 		b.left(1) // or nobody would know how it ended
 		w.store.SetHook(on(memory.OpDelete, linesDir, memory.Fault{Refuse: store.ErrUnavailable}))
-		w.force(g.Index, "ada", store.ErrUnavailable)
+		w.force(holds(g.Index), "ada", store.ErrUnavailable)
 		w.store.SetHook(nil)
 		b.left(1)
 		if b.words() != 1 {
@@ -166,7 +171,7 @@ func TestForce_ThatCameToNothing(t *testing.T) {
 		// A reply that is lost is no reason to say that nobody has forced it.
 		g = b.acquire(q, hourly(b.request("a", "x", Forever))).granted()
 		w.store.SetHook(on(memory.OpDelete, linesDir, memory.Fault{Lose: store.ErrUnavailable}))
-		w.force(g.Index, "ada", store.ErrUnavailable)
+		w.force(holds(g.Index), "ada", store.ErrUnavailable)
 		w.ended(fmt.Sprintf("a %d forced by ada", g.Index))
 	})
 }
@@ -181,9 +186,9 @@ func TestForce_TwoAtOnce(t *testing.T) {
 		gate := make(chan struct{})
 		here.store.SetHook(on(memory.OpDelete, linesDir, memory.Fault{Pause: gate}))
 		done := make(chan error)
-		go func() { done <- here.Force(context.Background(), "a", g.Index, "ada") }()
+		go func() { done <- here.Force(context.Background(), "a", holds(g.Index), "ada") }()
 		synctest.Wait()
-		there.force(g.Index, "bob", nil)
+		there.force(holds(g.Index), "bob", nil)
 		close(gate)
 		if err := <-done; !errors.Is(err, ErrNotInLine) {
 			t.Errorf("Force of what another has forced = %v", err)
@@ -197,6 +202,72 @@ func TestForce_TwoAtOnce(t *testing.T) {
 		if b.words() != 1 {
 			t.Errorf("%d words left, want that of who has done it", b.words())
 		}
+	})
+}
+
+// Who is ordered out as a waiter is not if it has become the holder, whatever the
+// view still shows and however late that comes; nor the other way round.
+func TestForce_RacesAHandOver(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		q, _ := b.process("p")
+		w := b.watcher()
+		first := b.acquire(q, hourly(b.request("a", "x", Forever))).granted()
+		second := b.acquire(q, hourly(b.request("a", "y", Forever)))
+		second.waiting()
+		y := b.index("y")
+		w.places("a", fmt.Sprintf("%d x*", first.Index), fmt.Sprintf("%d y", y))
+		w.force(holds(y), "ada", store.ErrChanged)
+		w.force(waits(first.Index), "ada", store.ErrChanged)
+
+		gate := make(chan struct{})
+		w.store.SetHook(on(memory.OpDelete, linesDir, memory.Fault{Pause: gate}))
+		done := make(chan error)
+		go func() { done <- w.Force(context.Background(), "a", waits(y), "ada") }()
+		synctest.Wait()
+		b.release(q, "a", first)
+		g := second.granted()
+		close(gate)
+		if err := <-done; !errors.Is(err, store.ErrChanged) {
+			t.Errorf("Force of who holds by now = %v, want %v", err, store.ErrChanged)
+		}
+		w.store.SetHook(nil)
+		w.places("a", fmt.Sprintf("%d y*", g.Index))
+		w.ended(fmt.Sprintf("a %d released, next %d", first.Index, y))
+		if b.words() != 0 {
+			t.Errorf("%d words left", b.words())
+		}
+		// The view does not know yet.
+		w.store.SetHook(on(memory.OpWatch, "", memory.Fault{Refuse: store.ErrUnavailable}))
+		third := b.acquire(q, hourly(b.request("a", "z", Forever)))
+		third.waiting()
+		z := b.index("z")
+		b.release(q, "a", g)
+		third.granted()
+		w.force(waits(z), "ada", store.ErrChanged)
+		b.left(1)
+	})
+}
+
+// A holder that renews all the time can be taken out.
+func TestForce_OfWhoRenewsMeanwhile(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		q, _ := b.process("p")
+		w := b.watcher()
+		g := b.acquire(q, hourly(b.request("a", "x", Forever))).granted()
+		w.places("a", fmt.Sprintf("%d x*", g.Index))
+		gate := make(chan struct{})
+		w.store.SetHook(on(memory.OpDelete, linesDir, memory.Fault{Pause: gate}))
+		done := make(chan error)
+		go func() { done <- w.Force(context.Background(), "a", holds(g.Index), "ada") }()
+		synctest.Wait()
+		if _, err := q.Renew(context.Background(), "a", Target{Index: g.Index}, time.Hour); err != nil {
+			t.Error(err)
+		}
+		close(gate)
+		if err := <-done; err != nil {
+			t.Errorf("Force = %v", err)
+		}
+		w.ended(fmt.Sprintf("a %d forced by ada", g.Index))
 	})
 }
 

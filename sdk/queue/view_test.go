@@ -488,7 +488,7 @@ func TestView_ReadsAnewWhatTheWatchHasMissed(t *testing.T) {
 		w.store.SetHook(refuseAll)
 		time.Sleep(2 * time.Second)
 		b.release(q, "a", &Grant{Index: a})
-		if err := NewView(b.db).Force(context.Background(), "b", bb, "ada"); err != nil {
+		if err := NewView(b.db).Force(context.Background(), "b", holds(bb), "ada"); err != nil {
 			b.t.Fatal(err)
 		}
 		b.release(q, "c", &Grant{Index: c})

@@ -80,6 +80,13 @@ func (m *module) force(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return nil, err
 		}
-		return "done", v.Force(r.Context(), r.PathValue("line"), store.Revision(index), m.Name)
+		line, _ := v.Line(r.PathValue("line"))
+		seen := queue.Place{Index: store.Revision(index)}
+		for _, p := range line.Places {
+			if p.Index == seen.Index {
+				seen = p
+			}
+		}
+		return "done", v.Force(r.Context(), line.Name, seen, m.Name)
 	})
 }

@@ -2,6 +2,7 @@ package lines
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -30,17 +31,17 @@ func (b *Board) Release(ctx context.Context, o Order, by string) error {
 	if err != nil {
 		return err
 	}
-	p, ok := place(m.view, o.Name, index)
-	if ok && p.Held == o.Waiting {
-		is := "waits, and does not hold"
-		if p.Held {
-			is = "holds by now, and does not wait"
-		}
-		return sdk.NewError(sdk.CodeChanged, fmt.Sprintf("index %d %s any more; nothing was done: look again", index, is))
-	}
 	ctx, cancel := context.WithTimeout(ctx, releaseTime)
 	defer cancel()
-	return m.view.Force(ctx, o.Name, index, by)
+	err = m.view.Force(ctx, o.Name, queue.Place{Index: index, Held: !o.Waiting}, by)
+	if errors.Is(err, store.ErrChanged) {
+		is := "does not hold any more, but waits"
+		if o.Waiting {
+			is = "holds by now, and does not wait any more"
+		}
+		return sdk.NewError(sdk.CodeChanged, fmt.Sprintf("index %d %s; nothing was done: look again", index, is))
+	}
+	return err
 }
 
 // Value returns the whole value of a place.
