@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/etcd-modules/modhost/sdk"
@@ -50,13 +49,12 @@ type Hub struct {
 	// somebody else.
 	Ending <-chan struct{}
 
-	streams atomic.Int64
-	used    Var[int64] // streams, for who works only while there are some
+	streams Var[int64] // how many there are, for who works only while there are some
 }
 
 // Streams returns how many there are, and a channel that is closed when that
 // changes.
-func (h *Hub) Streams() (int64, <-chan struct{}) { return h.used.Get() }
+func (h *Hub) Streams() (int64, <-chan struct{}) { return h.streams.Get() }
 
 // ServeHTTP answers with a stream.
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -79,8 +77,8 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("X-Accel-Buffering", "no") // nginx would collect what it should pass on
 
-	h.used.Set(h.streams.Add(1))
-	defer func() { h.used.Set(h.streams.Add(-1)) }()
+	h.count(1)
+	defer h.count(-1)
 	ctx, end := context.WithCancel(r.Context())
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -91,6 +89,10 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.write(ctx, w, r, events)
 }
+
+// count notes that there are so many streams more. It does so in one step: one
+// ends while another begins whenever a browser changes its topics.
+func (h *Hub) count(more int64) { h.streams.Update(func(n int64) int64 { return n + more }) }
 
 // write is the only one that writes to the client.
 func (h *Hub) write(ctx context.Context, w http.ResponseWriter, r *http.Request, events <-chan []byte) {

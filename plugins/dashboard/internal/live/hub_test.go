@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -273,4 +274,31 @@ func TestHub_SlowClient(t *testing.T) {
 			t.Errorf("the slow one was sent %d old states", seen)
 		}
 	})
+}
+
+// goneWriter is an http.ResponseWriter of a client that is gone.
+type goneWriter struct{ header http.Header }
+
+func (w goneWriter) Header() http.Header       { return w.header }
+func (w goneWriter) WriteHeader(int)           {}
+func (w goneWriter) Write([]byte) (int, error) { return 0, net.ErrClosed }
+
+// A browser that changes its topics opens a stream while the one before ends. How
+// many there are must be right then: who believes that there is none stops to work.
+func TestHub_CountsStreamsThatComeAndGoTogether(t *testing.T) {
+	h := hub(nil)
+	r, err := http.NewRequestWithContext(t.Context(), "GET", "http://x/api/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5000 {
+		var running sync.WaitGroup
+		for range 4 {
+			running.Go(func() { h.ServeHTTP(goneWriter{make(http.Header)}, r) })
+		}
+		running.Wait()
+		if n, _ := h.Streams(); n != 0 {
+			t.Fatalf("%d streams are left", n)
+		}
+	}
 }

@@ -26,10 +26,13 @@ func (v *Var[T]) Get() (T, <-chan struct{}) {
 }
 
 // Set replaces the value.
-func (v *Var[T]) Set(value T) {
+func (v *Var[T]) Set(value T) { v.Update(func(T) T { return value }) }
+
+// Update replaces the value by what f makes of it. f must not use v.
+func (v *Var[T]) Update(f func(T) T) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.value = value
+	v.value = f(v.value)
 	if v.changed != nil {
 		close(v.changed)
 		v.changed = nil
