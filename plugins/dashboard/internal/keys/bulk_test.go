@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -405,4 +406,28 @@ func TestPast_Bounded(t *testing.T) {
 	if p := h.past("k5"); !p.Bounded || len(p.Versions) == 0 || p.Versions[0].Revision != 1000 {
 		t.Errorf("the latest: bounded %v, %d versions", p.Bounded, len(p.Versions))
 	}
+}
+
+// What is cut off a large value is not kept by what is left of it.
+func TestPast_HoldsNoMoreThanItsBound(t *testing.T) {
+	const limit, size = 1 << 20, 1 << 20
+	h := &history{limit: limit}
+	before := heap()
+	for i := range 50 {
+		h.add(store.TreeChange{Type: store.EventPut, Node: store.Node{Entry: store.Entry{
+			Key: fmt.Sprintf("k%d", i), Value: strings.Repeat("x", size), Modified: store.Revision(i + 1),
+		}}, Revision: store.Revision(i + 1)})
+	}
+	if grown := heap() - before; grown > 4*limit {
+		t.Errorf("%d bytes are kept, with a bound of %d", grown, limit)
+	}
+	runtime.KeepAlive(h)
+}
+
+// heap is how many bytes are in use.
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

@@ -3,6 +3,7 @@ package keys
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -88,7 +89,7 @@ func (h *history) add(c store.TreeChange) {
 func version(n store.Node, at int64) Version {
 	v := Version{Revision: n.Modified, At: at, Type: store.EventPut.String(), Value: n.Value, Size: len(n.Value), Expires: millis(n.Expires)}
 	if len(v.Value) > maxKept {
-		v.Value, v.Truncated = cut(v.Value, maxKept), true
+		v.Value, v.Truncated = strings.Clone(cut(v.Value, maxKept)), true // a part would keep the whole
 	}
 	return v
 }
