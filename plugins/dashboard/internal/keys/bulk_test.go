@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/etcd-modules/modhost/sdk/store"
@@ -115,6 +116,30 @@ func TestPlan_EndsAndRefuses(t *testing.T) {
 		wantErr(t, "one too many", err, store.ErrNotFound)
 		if o := execute(t, x, p); o.Deleted != 2 {
 			t.Errorf("outcome %+v", o)
+		}
+	})
+}
+
+// What nobody carries out is not kept for ever, nor is all that was looked at.
+func TestPlan_Memory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p plans
+		many := make([]target, maxInAll*2/5)
+		for i := range 4 {
+			p.put(&planned{Plan: Plan{ID: fmt.Sprint(i)}, until: time.Now().Add(planKept), entries: many})
+			time.Sleep(time.Second)
+		}
+		if len(p.byID) != 2 || p.byID["3"] == nil || p.byID["2"] == nil {
+			t.Errorf("%d plans of %d entries are kept", len(p.byID), len(many))
+		}
+		time.Sleep(planKept)
+		synctest.Wait()
+		if len(p.byID) != 0 {
+			t.Errorf("%d plans are kept that can't be carried out", len(p.byID))
+		}
+		p.put(&planned{Plan: Plan{ID: "all"}, until: time.Now().Add(planKept), entries: make([]target, maxInAll)})
+		if _, err := p.take("all", ""); err != nil {
+			t.Error(err)
 		}
 	})
 }

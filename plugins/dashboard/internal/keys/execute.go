@@ -124,13 +124,13 @@ func (e *execution) tried(ctx context.Context, key string, err error) {
 	}
 }
 
-func (e *execution) entries(ctx context.Context, entries []store.Entry) {
-	next := make(chan store.Entry)
+func (e *execution) entries(ctx context.Context, entries []target) {
+	next := make(chan target)
 	var running sync.WaitGroup
 	for range min(atATime, len(entries)) {
 		running.Go(func() {
 			for one := range next {
-				e.tried(ctx, one.Key, e.delete(ctx, one))
+				e.tried(ctx, one.key, e.delete(ctx, one))
 			}
 		})
 	}
@@ -146,12 +146,12 @@ func (e *execution) entries(ctx context.Context, entries []store.Entry) {
 
 // delete says store.ErrChanged also of an entry that was made anew, which a plain
 // PUT of the v2 API does.
-func (e *execution) delete(ctx context.Context, one store.Entry) error {
-	err := e.tree.Delete(ctx, one)
+func (e *execution) delete(ctx context.Context, one target) error {
+	err := e.tree.Delete(ctx, store.Entry{Key: one.key, Created: one.created, Modified: one.modified})
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if _, back := e.tree.Node(ctx, one.Key, store.Linearizable); !errors.Is(back, store.ErrNotFound) {
+	if _, back := e.tree.Node(ctx, one.key, store.Linearizable); !errors.Is(back, store.ErrNotFound) {
 		return store.ErrChanged
 	}
 	return err

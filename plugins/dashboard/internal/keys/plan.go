@@ -18,6 +18,7 @@ import (
 const (
 	planKept  = 10 * time.Minute
 	maxPlans  = 20
+	maxInAll  = Limit // entries and directories that all plans have together
 	maxSample = 20
 )
 
@@ -44,9 +45,17 @@ type Plan struct {
 type planned struct {
 	Plan
 	until   time.Time
-	entries []store.Entry // without values, sorted by key
-	dirs    []string      // sorted
+	entries []target // sorted by key
+	dirs    []string // sorted
 }
+
+// A target is an entry to be deleted. There may be a million.
+type target struct {
+	key               string
+	created, modified store.Revision
+}
+
+func (p *planned) size() int { return len(p.entries) + len(p.dirs) }
 
 // plans are those that were not carried out yet.
 type plans struct {
@@ -60,13 +69,22 @@ func (p *plans) put(one *planned) {
 	if p.byID == nil {
 		p.byID = make(map[string]*planned)
 	}
-	now := time.Now()
-	maps.DeleteFunc(p.byID, func(_ string, one *planned) bool { return !now.Before(one.until) })
-	for len(p.byID) >= maxPlans { // the oldest goes
+	size := one.size()
+	for _, other := range p.byID {
+		size += other.size()
+	}
+	for len(p.byID) > 0 && (len(p.byID) >= maxPlans || size > maxInAll) { // the oldest goes
 		oldest := slices.MinFunc(slices.Collect(maps.Values(p.byID)), func(a, b *planned) int { return a.until.Compare(b.until) })
 		delete(p.byID, oldest.ID)
+		size -= oldest.size()
 	}
 	p.byID[one.ID] = one
+	id := one.ID // not one: it would be kept until then
+	time.AfterFunc(time.Until(one.until), func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.byID, id)
+	})
 }
 
 // take returns a plan, which is there no more then, if the text for it was typed.
@@ -97,10 +115,10 @@ func (x *Index) Plan(ctx context.Context, items []Item) (*Plan, error) {
 			return nil, err
 		}
 	}
-	slices.SortFunc(p.entries, func(a, b store.Entry) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(p.entries, func(a, b target) int { return strings.Compare(a.key, b.key) })
 	slices.Sort(p.dirs)
 	for _, e := range p.entries[:min(len(p.entries), maxSample)] {
-		p.Sample = append(p.Sample, "/"+e.Key)
+		p.Sample = append(p.Sample, "/"+e.key)
 	}
 	p.Entries, p.Dirs, p.More = len(p.entries), len(p.dirs), len(p.entries)-len(p.Sample)
 	p.Typed = strconv.Itoa(p.Entries + p.Dirs)
@@ -155,6 +173,9 @@ func (x *Index) planNode(ctx context.Context, p *planned, key string) error {
 	if err != nil {
 		return ignoreNotFound(err)
 	}
+	if err := p.room(); err != nil {
+		return err
+	}
 	p.dirs = append(p.dirs, key)
 	if p.Revision == 0 {
 		p.Revision = l.Revision
@@ -172,12 +193,20 @@ func (x *Index) planNode(ctx context.Context, p *planned, key string) error {
 	return nil
 }
 
-func (p *planned) add(e store.Entry) error {
-	if len(p.entries)+len(p.dirs) >= Limit {
+// room returns an error if nothing more may be planned.
+func (p *planned) room() error {
+	if p.size() >= Limit {
 		return fmt.Errorf("there are more than %d keys; delete a part of them: %w", Limit, store.ErrInvalid)
 	}
+	return nil
+}
+
+func (p *planned) add(e store.Entry) error {
+	if err := p.room(); err != nil {
+		return err
+	}
 	p.Bytes += int64(len(e.Value))
-	p.entries = append(p.entries, store.Entry{Key: strings.Clone(e.Key), Created: e.Created, Modified: e.Modified})
+	p.entries = append(p.entries, target{strings.Clone(e.Key), e.Created, e.Modified})
 	return nil
 }
 
