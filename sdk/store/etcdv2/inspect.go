@@ -95,12 +95,15 @@ func (s *Store) addresses(members []store.Member) []string {
 // condition puts together what the members have said.
 func condition(members []store.Member, reports []*report) store.Condition {
 	var c store.Condition
+	reports = slices.DeleteFunc(reports, func(r *report) bool { return r.stranger(members) })
 	leads := leader(reports)
 	for _, m := range members {
 		mc := store.MemberCondition{Member: m, Role: store.RoleUnknown, Reason: "it has no client URL: it has not been started yet"}
 		if r := of(m, reports); r != nil {
 			mc = r.condition
 			mc.Member = m
+		} else if len(m.ClientURLs) > 0 {
+			mc.Reason = "from here, another etcd answers at its client URL; start it with an --advertise-client-urls that leads to it from everywhere"
 		}
 		mc.Leader = leads != nil && m.ID == leads.leader
 		c.Members = append(c.Members, mc)
@@ -126,6 +129,13 @@ func condition(members []store.Member, reports []*report) store.Condition {
 	})
 	c.Alarms = slices.Compact(c.Alarms)
 	return c
+}
+
+// stranger tells whether it was no member that has answered. What members give as
+// their address may lead to another etcd from here: http://localhost:2379, the
+// default, does so on every machine that has one.
+func (r *report) stranger(members []store.Member) bool {
+	return r.id != "" && !slices.ContainsFunc(members, func(m store.Member) bool { return m.ID == r.id })
 }
 
 // leader returns the report to believe about who leads: one of the highest term.

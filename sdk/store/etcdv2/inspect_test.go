@@ -121,3 +121,29 @@ func TestStore_InspectKnowsNoLeader(t *testing.T) {
 		t.Errorf("member %+v", m)
 	}
 }
+
+// A member may give an address that leads to another etcd from here.
+func TestStore_InspectIgnoresAnotherCluster(t *testing.T) {
+	answers := map[string]string{
+		"/v3/maintenance/status": `{"header": {"cluster_id": "1", "member_id": "160"}, "leader": "160", "raftTerm": "3"}`,
+		"/v3/kv/range":           `{}`,
+		"/v2/stats/self":         `{"id": "a0", "state": "StateLeader", "leaderInfo": {"leader": "a0"}}`,
+	}
+	url := cannedMember(t, answers)
+	other := cannedMember(t, map[string]string{
+		"/v3/maintenance/status": `{"header": {"cluster_id": "2", "member_id": "255"}, "leader": "255", "raftTerm": "9", "errors": ["memberID:255 alarm:NOSPACE "]}`,
+		"/v3/kv/range":           `{}`,
+		"/v2/stats/self":         `{"id": "ff", "state": "StateLeader", "leaderInfo": {"leader": "ff"}}`,
+	})
+	answers["/v2/members"] = fmt.Sprintf(`{"members": [{"id": "a0", "name": "one", "clientURLs": [%q]}, {"id": "b", "name": "two", "clientURLs": [%[1]q]}]}`, other)
+	c, err := open(t, etcdv2.Config{Endpoints: []string{url}}).Inspect(t.Context())
+	if err != nil || len(c.Members) != 2 {
+		t.Fatalf("Inspect = %+v, %v", c, err)
+	}
+	if m := c.Members[1]; m.Reachable || !strings.Contains(m.Reason, "another etcd") {
+		t.Errorf("member %+v", m)
+	}
+	if m := c.Members[0]; c.ID != "1" || c.Leader != "a0" || len(c.Alarms) != 0 || !m.Reachable || m.Role != store.RoleLeader || !m.Leader {
+		t.Errorf("Inspect = %+v", c)
+	}
+}
