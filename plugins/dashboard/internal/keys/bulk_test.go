@@ -355,6 +355,40 @@ func TestImport_ConflictsAndChanges(t *testing.T) {
 	})
 }
 
+// Each write takes its seconds when etcd is away: what is behind the first ones is
+// not tried.
+func TestImport_StoreAway(t *testing.T) {
+	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
+		var asked atomic.Int64
+		under.SetHook(func(op memory.Op, _ string) memory.Fault {
+			if op != memory.OpMakeDir && op != memory.OpCreate {
+				return memory.Fault{}
+			}
+			asked.Add(1)
+			return memory.Fault{Refuse: store.ErrUnavailable}
+		})
+		for _, dir := range []bool{true, false} {
+			asked.Store(0)
+			all := make([]Import, 1000)
+			for i := range all {
+				all[i] = Import{Key: fmt.Sprintf("/k%d", i), Dir: dir}
+			}
+			rows, err := x.Write(t.Context(), all)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, r := range rows {
+				if r.State != Failed || r.Key != all[i].Key || r.Why == "" {
+					t.Fatalf("%+v", r)
+				}
+			}
+			if last := rows[len(rows)-1]; asked.Load() > atATime || !strings.Contains(last.Why, "not tried") {
+				t.Errorf("%d writes were tried; the last one is %+v", asked.Load(), last)
+			}
+		}
+	})
+}
+
 func TestPast(t *testing.T) {
 	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
 		settle()

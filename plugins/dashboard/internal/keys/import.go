@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/etcd-modules/modhost/sdk/store"
@@ -150,71 +151,96 @@ func (s *standing) entryAbove(ctx context.Context, key string) (entry string, er
 }
 
 // Write writes what is as it was compared: directories first, one after another,
-// then entries.
+// then entries. When the store is away the rest is not tried.
 func (x *Index) Write(ctx context.Context, all []Import) ([]Result, error) {
+	w := &importer{index: x}
 	results := make([]Result, len(all))
 	var entries []Import
 	var at []int
 	for i, one := range all {
 		if one.Dir {
-			results[i] = x.writeDir(ctx, one)
+			results[i] = w.write(ctx, one, w.dir)
 		} else {
 			entries, at = append(entries, one), append(at, i)
 		}
 	}
-	written, err := each(ctx, entries, func(i Import) (Result, error) { return x.writeEntry(ctx, i), nil })
+	written, err := each(ctx, entries, func(i Import) (Result, error) { return w.write(ctx, i, w.entry), nil })
 	for i, r := range written {
 		results[at[i]] = r
 	}
 	return results, err
 }
 
-func (x *Index) writeDir(ctx context.Context, i Import) Result {
-	r := Result{Key: i.Key}
-	key, ttl, err := i.check()
-	if err == nil {
-		_, err = x.tree.MakeDir(ctx, key, ttl)
-	}
-	if errors.Is(err, store.ErrExists) {
-		r.State = Same
-		if n, back := x.tree.Node(ctx, key, store.Linearizable); back != nil || !n.Dir {
-			r.State, r.Why = Changed, "there is an entry"
-		}
-		return r
-	}
-	return r.after(err)
+// An importer writes what is imported by one order.
+type importer struct {
+	index *Index
+	away  atomic.Bool // the store has not answered
 }
 
-func (x *Index) writeEntry(ctx context.Context, i Import) Result {
-	r := Result{Key: i.Key}
+// write writes i by f, unless there is no sense in it.
+func (w *importer) write(ctx context.Context, i Import, f func(context.Context, Import) error) Result {
+	if w.away.Load() || ctx.Err() != nil {
+		return Result{Key: i.Key, State: Failed, Why: "not tried, since etcd did not answer before"}
+	}
+	return w.result(i.Key, f(ctx, i))
+}
+
+// errSame says that there is nothing to be written.
+var errSame = errors.New("same")
+
+func (w *importer) dir(ctx context.Context, i Import) error {
 	key, ttl, err := i.check()
 	if err != nil {
-		return r.after(err)
+		return err
+	}
+	_, err = w.index.tree.MakeDir(ctx, key, ttl)
+	if !errors.Is(err, store.ErrExists) {
+		return err
+	}
+	n, err := w.index.tree.Node(ctx, key, store.Linearizable)
+	switch {
+	case err != nil:
+		return err
+	case !n.Dir:
+		return &ConflictError{Why: "there is an entry"}
+	}
+	return errSame
+}
+
+func (w *importer) entry(ctx context.Context, i Import) error {
+	key, ttl, err := i.check()
+	if err != nil {
+		return err
 	}
 	if i.Modified == "" {
-		_, err = x.tree.Create(ctx, key, i.Value, ttl)
-		return r.after(err)
+		_, err = w.index.tree.Create(ctx, key, i.Value, ttl)
+		return err
 	}
 	seen, err := strconv.ParseUint(i.Modified, 10, 64)
 	if err != nil {
-		return r.after(fmt.Errorf("modified is %.30q, no number: %w", i.Modified, store.ErrInvalid))
+		return fmt.Errorf("modified is %.30q, no number: %w", i.Modified, store.ErrInvalid)
 	}
-	now, err := x.standing(ctx, key, store.Revision(seen), false)
-	if err == nil {
-		_, err = x.tree.Swap(ctx, now.Entry, i.Value, ttl)
+	now, err := w.index.standing(ctx, key, store.Revision(seen), false)
+	if err != nil {
+		return err
 	}
-	return r.after(err)
+	_, err = w.index.tree.Swap(ctx, now.Entry, i.Value, ttl)
+	return err
 }
 
-// after is the result when writing has come to err.
-func (r Result) after(err error) Result {
+// result is that of writing key, which has come to err.
+func (w *importer) result(key string, err error) Result {
+	r := Result{Key: key}
 	var conflict *ConflictError
 	switch {
 	case err == nil:
 		r.State = Written
+	case errors.Is(err, errSame):
+		r.State = Same
 	case errors.As(err, &conflict), errors.Is(err, store.ErrExists), errors.Is(err, store.ErrChanged), errors.Is(err, store.ErrNotFound):
 		r.State, r.Why = Changed, err.Error()
 	case errors.Is(err, store.ErrUnavailable):
+		w.away.Store(true)
 		r.State, r.Why = Failed, "etcd has not answered; it may have been written"
 	default:
 		r.State, r.Why = Failed, err.Error()
