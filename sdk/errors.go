@@ -46,6 +46,7 @@ const (
 	CodeBusy             = wire.CodeBusy
 	CodeReadOnly         = wire.CodeReadOnly
 	CodeChanged          = wire.CodeChanged
+	CodeCrossOrigin      = wire.CodeCrossOrigin
 )
 
 // NewError makes the answer for code with its fixed message and status. Cause

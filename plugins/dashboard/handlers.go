@@ -46,6 +46,10 @@ func (d *dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusPermanentRedirect)
 		return
 	}
+	if strings.HasPrefix(rest, "/api/") && foreign(r) {
+		sdk.WriteError(w, sdk.NewError(sdk.CodeCrossOrigin, "a page of another site may not ask the dashboard anything"))
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		if err := d.mayChange(r); err != nil {
 			sdk.WriteError(w, err)
@@ -59,6 +63,15 @@ func (d *dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d.router.ServeHTTP(w, inner)
+}
+
+// foreign reports whether a page of another site has a browser ask. The host lets
+// its questions pass, since the page can't read the answers. But a search through
+// all values, an export or a stream is work, for which a page that is merely open
+// somewhere needs no leave.
+func foreign(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site") // absent without a browser
+	return site == "cross-site" || site == "same-site"
 }
 
 // mayChange returns why a request that is no question is refused. The kind of

@@ -85,6 +85,25 @@ func TestDashboard_Orders(t *testing.T) {
 	m.Send(m.NewRequest("POST", "/api/nothing", strings.NewReader("{}"), "Content-Type", "application/json")).Expect(t, 403, "720")
 }
 
+// Pages of other sites get no work done, though a link of theirs leads to the page.
+func TestDashboard_PagesOfOtherSites(t *testing.T) {
+	m := start(t, defaults())
+	ask := func(path, site string) sdktest.Reply {
+		return m.Send(m.NewRequest("GET", path, nil, "Sec-Fetch-Site", site))
+	}
+	for _, path := range []string{"/api/keys/search?q=a&in=value", "/api/keys/export?dir=/", "/api/nothing"} {
+		for _, site := range []string{"cross-site", "same-site"} {
+			ask(path, site).Expect(t, 403, "721")
+		}
+	}
+	for _, site := range []string{"same-origin", "none"} {
+		ask("/api/nothing", site).Expect(t, 404, "707")
+	}
+	if r := ask("/keys?at=/a", "cross-site"); r.Status != 200 {
+		t.Errorf("a link of another site: %v", r)
+	}
+}
+
 // A folder of files is read anew for each page: whoever works on them need not
 // build. One that has no page is an error of the config.
 func TestDashboard_UIDir(t *testing.T) {
