@@ -55,7 +55,11 @@ func (x *Index) use(dir string) (r *realm, path string, release func()) {
 	defer x.mu.Unlock()
 	root := realmRoot(dir)
 	r = x.realms[root]
-	if r == nil {
+	switch {
+	case x.closed: // by a request that outlived the module's drain
+		r = newRealm(x.tree, root, nil)
+		r.cancel()
+	case r == nil:
 		var past *history
 		if root == "" {
 			past = x.past

@@ -530,3 +530,20 @@ func TestIndex_Limit(t *testing.T) {
 		}
 	})
 }
+
+// A request that outlives the module's drain is answered.
+func TestIndex_AfterItsEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
+		put(t, mine, "a/b", "1", 0)
+		page(t, x, Question{Dir: "a"})
+		r, path, release := x.use("a")
+		defer release()
+		x.Close()
+		_, err := x.Page(t.Context(), Question{Dir: "a", Limit: 10})
+		wantErr(t, "a page", err, store.ErrUnavailable)
+		_, err = r.load(t.Context(), path)
+		wantErr(t, "a level of before", err, store.ErrUnavailable)
+		err = x.Dir("_hidden")(t.Context(), func(any) error { return nil })
+		wantErr(t, "a topic", err, store.ErrUnavailable)
+	})
+}

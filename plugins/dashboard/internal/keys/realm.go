@@ -259,6 +259,9 @@ func (r *realm) leave(l *level) {
 // begin waits for the watch to have a position, or the reason why it has none.
 func (r *realm) begin(ctx context.Context) error {
 	for {
+		if r.ctx.Err() != nil {
+			return fmt.Errorf("the index has ended: %w", store.ErrUnavailable)
+		}
 		why, changed := r.health.Get()
 		select {
 		case <-r.began:
@@ -272,7 +275,6 @@ func (r *realm) begin(ctx context.Context) error {
 		case <-r.began:
 		case <-changed:
 		case <-r.ctx.Done():
-			return fmt.Errorf("the index has ended: %w", store.ErrUnavailable)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
