@@ -8,8 +8,10 @@ import (
 	"github.com/etcd-modules/modhost/sdk/store"
 )
 
-// linger is how long a realm is kept that nobody looks at.
-const linger = 30 * time.Second
+const (
+	linger  = 30 * time.Second // how long a realm is kept that nobody looks at
+	maxIdle = 8                // of them; each has a watch, which costs every write to etcd
+)
 
 // An Index knows the store's keys. Safe for concurrent use.
 type Index struct {
@@ -85,7 +87,7 @@ func (x *Index) release(r *realm) {
 	var mine *time.Timer
 	mine = time.AfterFunc(linger, func() {
 		x.mu.Lock()
-		over := r.idle == mine && !x.closed
+		over := r.idle == mine && x.realms[r.root] == r
 		if over {
 			delete(x.realms, r.root)
 		}
@@ -94,7 +96,27 @@ func (x *Index) release(r *realm) {
 			r.close()
 		}
 	})
-	r.idle = mine
+	r.idle, r.left = mine, time.Now()
+	x.spare()
+}
+
+// spare ends the realm that nobody has looked at for the longest time, if there
+// are many such. The caller holds mu.
+func (x *Index) spare() {
+	var oldest *realm
+	n := 0
+	for _, r := range x.realms {
+		if r.idle == nil {
+			continue
+		}
+		if n++; oldest == nil || r.left.Before(oldest.left) {
+			oldest = r
+		}
+	}
+	if n > maxIdle {
+		oldest.left = time.Now() // it is on its way
+		oldest.idle.Reset(0)
+	}
 }
 
 // Past returns what is remembered of a key.

@@ -547,3 +547,26 @@ func TestIndex_AfterItsEnd(t *testing.T) {
 		wantErr(t, "a topic", err, store.ErrUnavailable)
 	})
 }
+
+// Who asks for one hidden directory after another does not make etcd watch all.
+func TestIndex_ManyHidden(t *testing.T) {
+	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
+		realms := func() int {
+			synctest.Wait()
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			return len(x.realms)
+		}
+		for i := range 100 {
+			put(t, mine, fmt.Sprintf("_h%d/k", i), "1", 0)
+			wantNames(t, names(page(t, x, Question{Dir: fmt.Sprintf("_h%d", i)}).Rows), "k")
+			if n := realms(); n > 1+maxIdle {
+				t.Fatalf("%d realms after %d directories", n, i+1)
+			}
+		}
+		time.Sleep(linger)
+		if n := realms(); n != 1 {
+			t.Errorf("%d realms are left", n)
+		}
+	})
+}

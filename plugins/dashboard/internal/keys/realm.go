@@ -17,8 +17,9 @@ import (
 type realm struct {
 	tree  store.Tree
 	root  string
-	users int         // guarded by the Index, as is
-	idle  *time.Timer // which ends a realm that nobody uses
+	users int         // guarded by the Index, as are
+	idle  *time.Timer // which ends a realm that nobody uses; nil: somebody does
+	left  time.Time   // when that was no more
 
 	past    *history // is told each change; nil: nothing is remembered
 	running sync.WaitGroup
