@@ -119,7 +119,7 @@ func TestKeys_ErrorsSayMore(t *testing.T) {
 	if current, told := e["current"]; !told || current != nil {
 		t.Errorf("a conflict with nothing: %v", e)
 	}
-	for _, order := range []string{``, `[]`, `{"key":"/a","modified":7}`, `{"key":"/a","ttl":"1"}`, `{"key":"/a","ttl":1.5}`, `{"key":"/a","unknown":1}`, `{"key":"a"}`} {
+	for _, order := range []string{``, `[]`, `{"key":"/a","modified":7}`, `{"key":"/a","ttl":"1"}`, `{"key":"/a","ttl":1.5}`, `{"key":"/a","unknown":1}`, `{"key":"a"}`, `{"key":"/a","value":"x","modified":"1"}`} {
 		post(m, "/api/keys/save", order).Expect(t, 400, "713")
 	}
 	for _, query := range []string{"page", "page?dir=/&limit=0", "page?dir=/&limit=1001", "page?dir=/&offset=-1", "page?dir=/a", "node?key=a", "search?q=(&how=regex", "search?q=a&in=size", "export?dir=a"} {

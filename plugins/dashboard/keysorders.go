@@ -33,7 +33,15 @@ type keyOrder struct {
 	Key      string         `json:"key"`
 	Value    string         `json:"value"`
 	Modified store.Revision `json:"modified,string"`
-	TTL      ttlOrder       `json:"ttl"`
+	TTL      *ttlOrder      `json:"ttl"`
+}
+
+// ttl is what is asked for; without a word that is for ever.
+func (o *keyOrder) ttl() keys.TTL {
+	if o.TTL == nil {
+		return keys.TTL{}
+	}
+	return keys.TTL(*o.TTL)
 }
 
 // A nodeAnswer has the node as it was written; nothing after a delete.
@@ -54,7 +62,10 @@ func (a *keysArea) save(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	n, err := a.index.Save(r.Context(), key, o.Value, o.Modified, keys.TTL(o.TTL))
+	if o.TTL == nil { // an edit that makes a key permanent without a word is what etcd's own API does
+		return sdk.NewError(sdk.CodeRequestInvalid, `say what becomes of the TTL: "ttl" is "keep", or seconds, 0 for ever`)
+	}
+	n, err := a.index.Save(r.Context(), key, o.Value, o.Modified, o.ttl())
 	if err != nil {
 		return err
 	}
@@ -66,7 +77,7 @@ func (a *keysArea) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	n, err := a.index.Create(r.Context(), key, o.Value, keys.TTL(o.TTL))
+	n, err := a.index.Create(r.Context(), key, o.Value, o.ttl())
 	if err != nil {
 		return err
 	}
@@ -78,7 +89,7 @@ func (a *keysArea) makeDir(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	n, err := a.index.MakeDir(r.Context(), key, keys.TTL(o.TTL))
+	n, err := a.index.MakeDir(r.Context(), key, o.ttl())
 	if err != nil {
 		return err
 	}
