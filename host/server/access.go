@@ -41,7 +41,8 @@ func (s *Server) admit(res *response, r *http.Request, m *Mount) bool {
 		return false
 	}
 	now := time.Now()
-	if user, ok := session(rules.key, r, now); ok {
+	if user, end, ok := session(rules.key, r, now); ok {
+		res.until = end
 		access.SignedIn = true
 		access.User = orElse(user, access.User)
 		r.Header.Del("Authorization")

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -199,6 +200,69 @@ func TestAccess_SignIn(t *testing.T) {
 		c = signedIn(t, s, "")
 		s.SetRules(Rules{Token: "another"})
 		refused(t, ask(s, "GET", "/mod/p/a", "", "Cookie: modhost_session="+c.Value), 401, wire.CodeUnauthorized, "")
+	})
+}
+
+// A stream that was let in ends with what has let it in.
+func TestAccess_EndsWhatIsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan error, 1)
+		wait := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+			ended <- context.Cause(r.Context())
+		})
+		s := newServer(t, Options{Rules: Rules{Token: secret}, Mounts: []Mount{
+			{Path: "/mod/m", Module: "m", Handler: wait},
+			{Path: "/mod/p", Module: "p", Handler: wait, Privileged: true},
+		}})
+		begin := func(target string, headers ...string) (stop func()) {
+			ctx, stop := context.WithCancel(t.Context())
+			r := httptest.NewRequestWithContext(ctx, "GET", "http://localhost"+target, nil)
+			for _, h := range headers {
+				name, value, _ := strings.Cut(h, ": ")
+				r.Header.Set(name, value)
+			}
+			go s.ServeHTTP(httptest.NewRecorder(), r)
+			synctest.Wait()
+			return stop
+		}
+		under := func(what string, want string) {
+			t.Helper()
+			synctest.Wait()
+			select {
+			case err := <-ended:
+				if want == "" || !strings.Contains(err.Error(), want) {
+					t.Errorf("%s: ended by %v, want %q", what, err, want)
+				}
+			default:
+				if want != "" {
+					t.Errorf("%s: is still under way, want %q", what, want)
+				}
+			}
+		}
+		c := signedIn(t, s, "Ada")
+		begin("/mod/p", "Cookie: modhost_session="+c.Value)
+		time.Sleep(12*time.Hour - time.Second)
+		under("before the session's end", "")
+		time.Sleep(time.Second)
+		under("a session", "session is over")
+
+		begin("/mod/p", "Authorization: Bearer "+secret)
+		time.Sleep(24 * time.Hour)
+		s.SetRules(Rules{Token: secret, Hosts: []string{"a.example"}})
+		under("the same token", "")
+		s.SetRules(Rules{Token: "another"})
+		under("another token", "another token")
+
+		stop := begin("/mod/m")
+		s.SetRules(Rules{Token: secret})
+		under("a module without privileges", "")
+		stop()
+		under("its client gone", "canceled")
+		s.SetRules(Rules{})
+		begin("/mod/p")
+		s.SetRules(Rules{Token: secret})
+		under("who needed no token", "another token")
 	})
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/etcd-modules/modhost/host/supervisor"
 )
@@ -17,10 +18,11 @@ type response struct {
 	status  int // 0 until the final head is written
 	bytes   int64
 
-	rules       *rules // in force when it came
-	trustworthy bool   // its origin, to browsers
-	allowOrigin string // Access-Control-Allow-Origin; "" is none
-	varies      bool   // with Origin
+	rules       *rules    // in force when it came
+	until       time.Time // when the session ends that let it in; zero: none did
+	trustworthy bool      // its origin, to browsers
+	allowOrigin string    // Access-Control-Allow-Origin; "" is none
+	varies      bool      // with Origin
 }
 
 // Unwrap is for http.ResponseController.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/etcd-modules/modhost/sdk/wire"
 )
@@ -40,10 +42,43 @@ type rules struct {
 	anyOrigin  bool
 	token      [sha256.Size]byte // its sum
 	key        []byte            // of sessions
+
+	// life ends when another token counts: what the old one has let in ends then.
+	life context.Context
+	end  context.CancelCauseFunc
 }
 
 func newRules(r Rules) *rules {
-	return &rules{Rules: r, anyOrigin: slices.Contains(r.Origins, "*"), token: sha256.Sum256([]byte(r.Token)), key: sessionKey(r.Token)}
+	made := &rules{Rules: r, anyOrigin: slices.Contains(r.Origins, "*"), token: sha256.Sum256([]byte(r.Token)), key: sessionKey(r.Token)}
+	made.life, made.end = context.WithCancelCause(context.Background())
+	return made
+}
+
+// follow makes r the rules after old, which may be nil.
+func (r *rules) follow(old *rules) {
+	switch {
+	case old == nil:
+	case old.Token == r.Token:
+		r.life, r.end = old.life, old.end
+	default:
+		old.end(wire.NewError(wire.CodeUnauthorized, "another token counts by now; present that, or sign in again"))
+	}
+}
+
+// bound returns a context for a request that a token has let in: it ends with
+// that, and at the end of a session, unless until is zero.
+func (r *rules) bound(ctx context.Context, until time.Time) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(r.life, func() { cancel(context.Cause(r.life)) })
+	free := func() {}
+	if !until.IsZero() {
+		ctx, free = context.WithDeadlineCause(ctx, until, wire.NewError(wire.CodeUnauthorized, "the session is over; sign in again"))
+	}
+	return ctx, func() {
+		free()
+		stop()
+		cancel(nil)
+	}
 }
 
 // misdirected refuses a request that asks for another host. A page can have its

@@ -98,8 +98,15 @@ func (s *Server) SetMounts(mounts []Mount) error {
 	return nil
 }
 
-// SetRules replaces the rules at once, for requests that come from now on.
-func (s *Server) SetRules(r Rules) { s.rules.Store(newRules(r)) }
+// SetRules replaces the rules at once, for requests that come from now on. With
+// another token those to modules with privileges end that are under way: a stream
+// that the old one has let in would go on for ever. It is called by one goroutine
+// at a time.
+func (s *Server) SetRules(r Rules) {
+	next := newRules(r)
+	next.follow(s.rules.Load())
+	s.rules.Store(next)
+}
 
 // ServeHTTP gives the request an id of ours (one that the client has sent is
 // left to the module, as any header), routes it, and logs it when it is over:
@@ -200,10 +207,16 @@ func (s *Server) enter(res *response, r *http.Request, m *Mount) {
 		}
 		res.rules.withoutToken(r)
 	}
+	ctx := r.Context()
+	if m.Privileged {
+		var free context.CancelFunc
+		ctx, free = res.rules.bound(ctx, res.until)
+		defer free()
+	}
 	withoutSession(r.Header)
 	res.module, res.arrival.Mount = m.Module, m.Path
 	res.meter.Began(m.Module)
-	m.Handler.ServeHTTP(res, r.WithContext(supervisor.WithArrival(r.Context(), &res.arrival)))
+	m.Handler.ServeHTTP(res, r.WithContext(supervisor.WithArrival(ctx, &res.arrival)))
 }
 
 func noSuchRoute(w http.ResponseWriter, r *http.Request) {

@@ -42,20 +42,22 @@ func newSession(key []byte, user string, end time.Time) string {
 	return base64.RawURLEncoding.EncodeToString(append(seal(key, text), text...))
 }
 
-// session returns who the cookies of r have signed in.
-func session(key []byte, r *http.Request, now time.Time) (user string, ok bool) {
+// session returns who the cookies of r have signed in, and until when.
+func session(key []byte, r *http.Request, now time.Time) (user string, end time.Time, ok bool) {
 	for _, c := range r.CookiesNamed(sessionCookie) {
 		value, err := base64.RawURLEncoding.DecodeString(c.Value)
 		if err != nil || len(value) < sha256.Size+8 {
 			continue
 		}
 		text := value[sha256.Size:]
-		if !hmac.Equal(value[:sha256.Size], seal(key, text)) || now.Unix() >= int64(binary.BigEndian.Uint64(text)) {
+		if !hmac.Equal(value[:sha256.Size], seal(key, text)) {
 			continue
 		}
-		return string(text[8:]), true
+		if end = time.Unix(int64(binary.BigEndian.Uint64(text)), 0); now.Before(end) {
+			return string(text[8:]), end, true
+		}
 	}
-	return "", false
+	return "", time.Time{}, false
 }
 
 // setSession hands the cookie out; with an empty value it takes it back. Strict:
