@@ -51,7 +51,7 @@ func number(v float64) any {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return nil
 	}
-	if v == 0 {
+	if math.Abs(v) < 1e-9 { // of smaller ones the unit is infinite at last
 		return 0
 	}
 	unit := math.Pow(10, 3-math.Floor(math.Log10(math.Abs(v))))

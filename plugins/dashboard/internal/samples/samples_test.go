@@ -168,7 +168,7 @@ func TestRing_Source(t *testing.T) {
 }
 
 func TestNumber(t *testing.T) {
-	for v, want := range map[float64]any{0: 0, 1.23456: 1.235, 123456: 123500.0, -0.00012345: -0.0001235} {
+	for v, want := range map[float64]any{0: 0, 1.23456: 1.235, 123456: 123500.0, -0.00012345: -0.0001235, 5e-324: 0, -1e-310: 0} {
 		if got := number(v); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("number(%v) = %v, want %v", v, got, want)
 		}
