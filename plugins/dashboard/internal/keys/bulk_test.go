@@ -419,6 +419,12 @@ func TestPast(t *testing.T) {
 		wantNames(t, types(x.Past("t/x")), "expire ", "put 1")
 		wantNames(t, types(x.Past("t/none")))
 		wantNames(t, types(x.Past("none")))
+		// It does not seem as if nothing had happened to what is hidden.
+		put(t, mine, "_hidden/k", "1", 0)
+		settle()
+		if p := x.Past("_hidden/k"); p.Since != 0 || len(p.Versions) > 0 || p.Why != whyHidden {
+			t.Errorf("of a hidden key: %+v", p)
+		}
 	})
 }
 

@@ -37,6 +37,8 @@ type Past struct {
 
 const whyPast = "etcd's v2 API keeps no history; this is what the dashboard has seen since it began to look"
 
+const whyHidden = "the key is hidden, and the dashboard does not look at hidden keys all the time"
+
 // A history remembers the changes that a watch tells, as many as have room. Safe
 // for concurrent use.
 type history struct {

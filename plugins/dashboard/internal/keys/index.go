@@ -119,8 +119,14 @@ func (x *Index) spare() {
 	}
 }
 
-// Past returns what is remembered of a key.
-func (x *Index) Past(key string) Past { return x.past.past(key) }
+// Past returns what is remembered of a key. Of a hidden one nothing is, since no
+// watch tells of all of these.
+func (x *Index) Past(key string) Past {
+	if realmRoot(key) != "" {
+		return Past{Versions: []Version{}, Why: whyHidden}
+	}
+	return x.past.past(key)
+}
 
 // Close ends what runs and waits for it.
 func (x *Index) Close() {

@@ -156,7 +156,6 @@ export const K = {
   },
   history: {
     since: (/** @type {string} */ at) => `What the dashboard has seen since ${at}.`,
-    off: "The dashboard keeps no history: history_bytes is 0 in its config.",
     missed: (/** @type {string} */ at) => `Changes were missed at ${at}.`,
     before: "before that",
     bounded: "Older changes were forgotten to save memory.",

@@ -29,7 +29,7 @@ export default function History({ path, node, why, restore }) {
   const old = one?.type === "put" && one.revision !== node?.modified;
   const locked = why || (one?.truncated ? K.history.cutOff : one?.damaged ? K.binary.noSave : "");
   return html`
-    <p class="muted">${answer.since ? K.history.since(dateTime(here(answer.since))) : K.history.off} ${answer.why ?? ""} ${answer.bounded ? K.history.bounded : ""} ${
+    <p class="muted">${answer.since ? K.history.since(dateTime(here(answer.since))) : ""} ${answer.why ?? ""} ${answer.bounded ? K.history.bounded : ""} ${
       answer.missed ? K.history.missed(dateTime(here(answer.missed))) : ""}</p>
     <${Problem} error=${problem} />
     ${versions.length === 0 ? html`<p class="empty">${K.history.none}</p>` : html`
