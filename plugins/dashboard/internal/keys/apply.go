@@ -97,7 +97,8 @@ func (r *realm) finish(l *level, why error) {
 }
 
 // applyRow makes the change in the row of that name. It tells whether the row is
-// new. deeper says that c is about something below it.
+// new, or that of an entry before: a PUT of etcd's API can make a directory in the
+// place of an entry. deeper says that c is about something below it.
 func (r *realm) applyRow(l *level, name string, deeper bool, c store.TreeChange) bool {
 	if c.Revision <= l.revision {
 		return false
@@ -116,6 +117,7 @@ func (r *realm) applyRow(l *level, name string, deeper bool, c store.TreeChange)
 		if deeper {
 			now = newRow(store.Node{Entry: store.Entry{Key: name, Created: c.Revision, Modified: c.Revision}, Dir: true})
 		}
+		entry := found && !l.rows.row(p).dir
 		if found {
 			r.change(l, func() { l.rows.set(p, now) })
 			l.made(Update, p.at, &now)
@@ -124,7 +126,7 @@ func (r *realm) applyRow(l *level, name string, deeper bool, c store.TreeChange)
 			l.made(Insert, p.at, &now)
 		}
 		l.revision = c.Revision
-		return !found
+		return !found || entry
 	}
 	l.revision = c.Revision
 	return false

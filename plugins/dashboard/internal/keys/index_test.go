@@ -570,3 +570,28 @@ func TestIndex_ManyHidden(t *testing.T) {
 		}
 	})
 }
+
+// A plain PUT of etcd's API can make a directory in the place of an entry. What
+// comes into it is known from then on.
+func TestIndex_DirectoryInThePlaceOfAnEntry(t *testing.T) {
+	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
+		e := put(t, mine, "x", "1", 0)
+		follow(t, x.Counts, func(Counts) {})
+		settle()
+		r, _, release := x.use("")
+		defer release()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for i, n := range []store.Node{{Entry: store.Entry{Key: "x"}, Dir: true}, {Entry: store.Entry{Key: "x/y", Value: "2"}}} {
+			at := e.Modified + 1 + store.Revision(i)
+			n.Created, n.Modified = at, at
+			r.apply(store.TreeChange{Type: store.EventPut, Node: n, Revision: at})
+		}
+		if r.rows-r.dirs != 1 || r.dirs != 1 || !r.complete() {
+			t.Errorf("%d entries, %d directories, complete %v", r.rows-r.dirs, r.dirs, r.complete())
+		}
+		if l := r.at("x"); l == nil || l.state != loaded || l.rows.n != 1 {
+			t.Errorf("the level is %+v", l)
+		}
+	})
+}
