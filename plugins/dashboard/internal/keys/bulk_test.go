@@ -46,6 +46,9 @@ func TestPlan_RecursiveDelete(t *testing.T) {
 		if p.Entries != 30 || p.Dirs != 5 || p.Bytes != 150 || len(p.Sample) != 20 || p.Sample[0] != "/app/d0/k00" || p.More != 10 || p.Typed != "/app" || p.Revision == 0 {
 			t.Errorf("plan %+v", p)
 		}
+		if p := plan(t, x, Item{"/app", false}, Item{"/app/d1/k01", false}); p.Entries != 30 || p.Dirs != 5 {
+			t.Errorf("of a directory that was an entry: plan %+v", p)
+		}
 		_, err := x.Execute(t.Context(), p.ID, "/ap", func(Progress) {})
 		wantErr(t, "typed wrong", err, store.ErrInvalid)
 		o := execute(t, x, p)

@@ -130,13 +130,14 @@ func (x *Index) Plan(ctx context.Context, items []Item) (*Plan, error) {
 }
 
 // topmost returns the keys of those items that are not within another one,
-// sorted.
+// sorted. What has something within it is a directory by now, whatever it was when
+// it was named.
 func topmost(items []Item) ([]string, error) {
 	if len(items) == 0 {
 		return nil, fmt.Errorf("nothing is named that could be deleted: %w", store.ErrInvalid)
 	}
 	var keys []string
-	dirs := make(map[string]bool)
+	named := make(map[string]bool)
 	for _, i := range items {
 		key, err := ParseKey(i.Key)
 		if err != nil {
@@ -146,13 +147,13 @@ func topmost(items []Item) ([]string, error) {
 			return nil, fmt.Errorf("the root stays as it is; name what is in it: %w", store.ErrInvalid)
 		}
 		keys = append(keys, key)
-		dirs[key] = i.Dir
+		named[key] = true
 	}
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
 	return slices.DeleteFunc(keys, func(key string) bool {
 		for up := parent(key); up != ""; up = parent(up) {
-			if dirs[up] {
+			if named[up] {
 				return true
 			}
 		}
