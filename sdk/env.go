@@ -50,7 +50,9 @@ type Env struct {
 
 	// Keys is the whole store of etcd, directories included, with keys as other
 	// programs have made them, see [store.CheckAnyKey]. The modules' own keys are
-	// hidden from lists. nil without the privilege keys.
+	// hidden from lists and watches of what is above them, if a segment of
+	// etcd.prefix in the config begins with an underscore. nil without the
+	// privilege keys.
 	Keys store.Tree
 
 	// StoreOf returns the store of the module of that name of this host, confined
