@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/etcd-modules/modhost/sdk"
 	"github.com/etcd-modules/modhost/sdk/sdktest"
@@ -169,4 +172,49 @@ func TestKeys_NoPrivilege(t *testing.T) {
 	if newKeysArea(d).source("locks", "") != nil {
 		t.Error("has a topic of others")
 	}
+}
+
+// What was changed, and by whom, is in the log; values are not.
+func TestKeys_OrdersAreLogged(t *testing.T) {
+	var log lockedBuffer
+	db := memory.New(memory.AnyKey())
+	m := sdktest.New(t, defaults(), func(cfg Config, env *sdk.Env) (http.Handler, error) {
+		env.Keys = db.Sub("")
+		env.Logger = hclog.New(&hclog.LoggerOptions{Output: &log, JSONFormat: true})
+		return New(cfg, env)
+	})
+	m.SetAccess(sdk.Access{User: "ada"})
+	for _, o := range []struct{ path, body, want string }{
+		{"create", `{"key":"/a","value":"hush","ttl":0}`, `"@message":"key created"`},
+		{"save", `{"key":"/a","value":"hush hush","modified":"1","ttl":"keep"}`, `"@message":"key saved"`},
+		{"save", `{"key":"/a","value":"hush","modified":"1","ttl":"keep"}`, ""}, // refused
+		{"delete", `{"key":"/a","modified":"2"}`, `"@message":"key deleted"`},
+		{"mkdir", `{"key":"/d","ttl":0}`, `"@message":"directory made"`},
+		{"import/write", `{"entries":[{"key":"/b","value":"hush","ttl":0,"dir":false,"modified":""}]}`, `"@message":"keys imported"`},
+	} {
+		before := len(log.String())
+		post(m, "/api/keys/"+o.path, o.body)
+		said := log.String()[before:]
+		if !strings.Contains(said, o.want) || (o.want == "") != (said == "") || o.want != "" && !strings.Contains(said, `"by":"ada"`) || strings.Contains(said, "hush") {
+			t.Errorf("%s %s: the log says %q, want %s by ada", o.path, o.body, said, o.want)
+		}
+	}
+}
+
+// A lockedBuffer is written and read by several goroutines.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }

@@ -84,6 +84,7 @@ func (a *keysArea) execute(w http.ResponseWriter, r *http.Request) error {
 		out.flush(p) //nolint:errcheck // its context ends when the client goes
 	})
 	if err == nil {
+		a.note(r, "keys deleted", "deleted", outcome.Deleted, "failed", len(outcome.Failed)+outcome.MoreFailed, "typed", o.Typed)
 		err = out.put(outcome)
 	}
 	return out.end(err)
@@ -178,6 +179,7 @@ func (a *keysArea) write(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	a.note(r, "keys imported", "entries", len(rows))
 	return answer(w, resultsAnswer{rows})
 }
 

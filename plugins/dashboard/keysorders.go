@@ -57,6 +57,12 @@ func readOrder(r *http.Request) (o keyOrder, key string, err error) {
 	return o, key, err
 }
 
+// note writes to the log what r has changed, and who sent it. Values are
+// nobody's business.
+func (a *keysArea) note(r *http.Request, message string, fields ...any) {
+	sdk.LoggerOf(r, a.d.env.Logger).Info(message, append(fields, "by", who(r))...)
+}
+
 func (a *keysArea) save(w http.ResponseWriter, r *http.Request) error {
 	o, key, err := readOrder(r)
 	if err != nil {
@@ -69,6 +75,7 @@ func (a *keysArea) save(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	a.note(r, "key saved", "key", o.Key)
 	return answer(w, nodeAnswer{n})
 }
 
@@ -81,6 +88,7 @@ func (a *keysArea) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	a.note(r, "key created", "key", o.Key)
 	return answer(w, nodeAnswer{n})
 }
 
@@ -93,6 +101,7 @@ func (a *keysArea) makeDir(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	a.note(r, "directory made", "key", o.Key)
 	return answer(w, nodeAnswer{n})
 }
 
@@ -104,6 +113,7 @@ func (a *keysArea) remove(w http.ResponseWriter, r *http.Request) error {
 	if err := a.index.Delete(r.Context(), key, o.Modified); err != nil {
 		return err
 	}
+	a.note(r, "key deleted", "key", o.Key)
 	return answer(w, nodeAnswer{})
 }
 
