@@ -7,7 +7,7 @@ import { connection, hello, here, known, now, stale, store, tick, useTopic } fro
 import { base, href, page } from "./route.js";
 import { pages } from "./pages.js";
 import { Dialog } from "./parts/dialog.js";
-import { stylesheet } from "./parts/sheet.js";
+import { pageSheet } from "./parts/sheet.js";
 import { T, span, time } from "./text.js";
 import { theme } from "./theme.js";
 
@@ -100,7 +100,11 @@ function Content() {
   const [loaded, setLoaded] = useState(/** @type {any} */ ({}));
   useEffect(() => {
     let over = false;
-    p.load().then((m) => m.css ? stylesheet(m.css).then(() => m) : m).then((m) => { if (!over) setLoaded({ page: p, component: m.default }); },
+    p.load().then(async (m) => ({ m, dress: await pageSheet(m.css) })).then(({ m, dress }) => {
+      if (over) return;
+      dress();
+      setLoaded({ page: p, component: m.default });
+    },
       (error) => { if (!over) { console.warn(error); setLoaded({ page: p, error }); } });
     return () => { over = true; };
   }, [p]);
