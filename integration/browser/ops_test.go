@@ -320,9 +320,9 @@ func TestMembers_QuorumLost(t *testing.T) {
 	tb.WaitSee("[role=status]|etcd away")
 	t.Logf("told after %d ms", tab.Eval[int](tb, "window.told - window.began"))
 	tb.WaitSee(".banner|etcd does not answer")
-	tb.Wait("document.querySelector('.page.stale')")
 	tb.Wait(figure("Members") + ".startsWith('1 of 3 up')")
 	tb.Click("nav a|Overview")
+	tb.Wait("document.querySelector('.page.stale')")
 	tb.WaitSee(".concerns a|etcd does not answer")
 	for _, m := range cluster.Members[1:] {
 		m.Restart()

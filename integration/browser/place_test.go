@@ -102,6 +102,15 @@ func TestPlace_Keyboard(t *testing.T) {
 		tb.Press(keys)
 		tb.WaitSee("h1|" + title)
 	}
+	// What had the focus goes with its page; the focus is then at the beginning of the next one.
+	tb.Press("go")
+	tb.WaitSee("h1|Overview")
+	tab.Eval[int](tb, `(() => { const a = document.createElement("a"); a.href = "#"; document.querySelector(".page").append(a); a.focus(); return 0; })()`)
+	tb.Press("gm")
+	tb.WaitSee("h1|Members")
+	tb.Wait(`document.activeElement.id === "content"`)
+	tb.Press("go")
+	tb.WaitSee("h1|Overview")
 	tab.Eval[int](tb, `(document.querySelector("nav a").focus(), 0)`)
 	tb.Press("?")
 	tb.WaitSee("dialog[open]|Keyboard")

@@ -73,7 +73,7 @@ func silent(old store.Condition, at time.Time) store.Condition {
 	c := store.Condition{ID: old.ID, At: at}
 	for _, m := range old.Members {
 		m.Member.Leader = false
-		c.Members = append(c.Members, store.MemberCondition{Member: m.Member, Role: store.RoleUnknown, Reason: "nor does any other"})
+		c.Members = append(c.Members, store.MemberCondition{Member: m.Member, Role: store.RoleUnknown, Reason: "no member does"})
 	}
 	return c
 }

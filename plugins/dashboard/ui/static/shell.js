@@ -8,7 +8,7 @@ import { base, href, page } from "./route.js";
 import { pages } from "./pages.js";
 import { Dialog } from "./parts/dialog.js";
 import { pageSheet } from "./parts/sheet.js";
-import { T, span, time } from "./text.js";
+import { T, moment, span } from "./text.js";
 import { theme } from "./theme.js";
 
 /** What the page's title names beside the page itself; set by pages. */
@@ -54,12 +54,17 @@ function TopBar({ help }) {
 
 /** How alive the data is. Only its state is announced, not the age that grows. */
 function Stream() {
-  const state = connection.value;
-  const age = span(tick.value - known.value);
-  if (known.value === 0 && state !== "connecting") return html`<span class="pill bad" role="status"><span aria-hidden="true">▲ </span>${T.stream.none}</span>`;
-  if (state === "live" && store.value.why) return html`<span class="pill bad" role="status"><span aria-hidden="true">▲ </span>${T.stream.stale(age)}</span>`;
-  if (state === "stale") return html`<span class="pill bad" role="status"><span aria-hidden="true">▲ </span>${T.stream.reconnecting(age)}</span>`;
-  return html`<span class=${state === "live" ? "pill ok" : "pill"} role="status"><span aria-hidden="true">${state === "live" ? "●" : "○"} </span>${T.stream[state]}</span>`;
+  let state = connection.value;
+  if (known.value === 0 && state !== "connecting") state = "none";
+  else if (state === "live" && store.value.why) state = "away";
+  const level = { connecting: "", live: "ok" }[state] ?? "bad";
+  const shape = { connecting: "○", live: "●" }[state] ?? "▲";
+  const old = state === "away" || state === "stale" ? T.stream.old(span(tick.value - known.value)) : "";
+  return html`
+    <span class=${`pill ${level}`}>
+      <span aria-hidden="true">${shape} ${T.stream[state]}${old}</span>
+      <span class="sr" role="status">${T.stream[state]}</span>
+    </span>`;
 }
 
 function Navigation() {
@@ -84,13 +89,14 @@ function Navigation() {
 }
 
 function Banners() {
-  const at = known.value ? time(known.value) : T.never;
+  const at = known.value ? moment(known.value) : T.never;
+  const { why, since } = store.value;
   return html`
     <div class="banners" aria-live="polite">
       ${hello.value && hello.value.version !== version ? html`
         <p class="banner warn">${T.banner.old} <button type="button" onClick=${() => location.reload()}>${T.banner.reload}</button></p>` : null}
       ${connection.value === "stale" ? html`<p class="banner bad">${T.banner.lost(at)}</p>`
-    : store.value.why ? html`<p class="banner bad">${T.banner.store(time(here(store.value.since)), store.value.why)}</p>` : null}
+    : why ? html`<p class="banner bad">${page.value.current ? T.banner.current(why) : T.banner.store(moment(here(since)), why)}</p>` : null}
     </div>`;
 }
 
@@ -112,13 +118,20 @@ function Content() {
     document.title = T.title(subject.value ? `${subject.value} · ${T.pages[p.id]}` : T.pages[p.id], T.name);
   }, [p, subject.value]);
   useEffect(() => () => { subject.value = ""; }, [p]);
+  // What had the focus has gone with its page: whoever listens hears of the next one, and goes on from its beginning.
+  const opened = useRef(p);
+  useEffect(() => {
+    if (opened.current !== p && document.activeElement === document.body) document.getElementById("content")?.focus({ preventScroll: true });
+    opened.current = p;
+  }, [p]);
   const needs = p.needs && hello.value?.missing.includes(p.needs);
   let inner;
   if (needs) inner = html`<h1>${T.pages[p.id]}</h1><p class="empty">${T.missing(p.needs, hello.value.module)}</p>`;
   else if (loaded.page !== p) inner = html`<p class="muted" aria-busy="true">${T.loading}</p>`;
   else if (loaded.error) inner = html`<h1>${T.pages[p.id]}</h1><p class="banner bad">${T.pageFailed} <button type="button" onClick=${() => location.reload()}>${T.banner.reload}</button></p>`;
   else inner = html`<${loaded.component} />`;
-  return html`<div class=${stale.value ? "page stale" : "page"} key=${p.id}>${inner}</div>`;
+  const old = p.current ? connection.value === "stale" : stale.value;
+  return html`<div class=${old ? "page stale" : "page"} key=${p.id}>${inner}</div>`;
 }
 
 /** "/" searches, "g" and a letter opens a page, "?" tells so. Nothing of it happens while somebody writes. */

@@ -40,12 +40,15 @@ export function bytes(n) {
 }
 
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const day = new Intl.DateTimeFormat("en-GB", { year: "numeric", month: "short", day: "numeric" });
 const date = new Intl.DateTimeFormat("en-GB", { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 /** @param {number} ms */
 export const time = (ms) => clock.format(ms);
 /** @param {number} ms */
 export const dateTime = (ms) => date.format(ms);
+/** The time of today, with the day before it if it was another one. @param {number} ms */
+export const moment = (ms) => (day.format(ms) === day.format(Date.now()) ? time(ms) : `${day.format(ms)}, ${time(ms)}`);
 
 export const T = {
   name: "modhost",
@@ -59,12 +62,14 @@ export const T = {
     connecting: "connecting",
     live: "live",
     none: "no connection",
-    reconnecting: (/** @type {string} */ age) => `reconnecting, ${age} old`,
-    stale: (/** @type {string} */ age) => `etcd away, ${age} old`,
+    stale: "reconnecting",
+    away: "etcd away",
+    old: (/** @type {string} */ age) => `, ${age} old`,
   },
   banner: {
     lost: (/** @type {string} */ at) => `No connection to the dashboard. What you see is as of ${at}; it goes on by itself.`,
     store: (/** @type {string} */ at, /** @type {string} */ why) => `etcd does not answer: ${why}. What you see is as of ${at}; nothing can be changed until it is back.`,
+    current: (/** @type {string} */ why) => `etcd does not answer: ${why}. What this page shows is current all the same.`,
     old: "The dashboard was updated while this page was open.",
     reload: "Load it anew",
   },

@@ -2,7 +2,7 @@
 import { html } from "../html.js";
 import { here } from "../live.js";
 import { href } from "../route.js";
-import { dateTime, span, time } from "../text.js";
+import { dateTime, moment, span } from "../text.js";
 import { Owner, OwnerAt } from "./owner.js";
 import { Pager, onPage } from "./pager.js";
 
@@ -13,7 +13,7 @@ const perPage = 25;
  *   endings: newest first; of: the name of the line that all of them are of
  */
 export function History({ area, data, endings, of, modules, words }) {
-  const began = time(here(data.began));
+  const began = moment(here(data.began));
   const param = of === undefined ? "past" : "ends";
   const { rows, ...at } = onPage(endings, param, perPage);
   return html`
@@ -28,7 +28,7 @@ export function History({ area, data, endings, of, modules, words }) {
             <th scope="col">${words.owner}</th><th scope="col" class="num">${words.held}</th><th scope="col">${words.end}</th><th scope="col">${words.next}</th></tr></thead>
           <tbody>${rows.map((/** @type {import("./state.js").Ending} */ e) => html`
             <tr key=${e.number}>
-              <td data-label=${words.when}><time dateTime=${new Date(e.at).toISOString()} title=${dateTime(here(e.at))}>${time(here(e.at))}</time></td>
+              <td data-label=${words.when}><time dateTime=${new Date(e.at).toISOString()} title=${dateTime(here(e.at))}>${moment(here(e.at))}</time></td>
               ${of === undefined ? html`<td data-label=${words.name}><a class="mono clip" href=${href(area, { open: e.key })}><bdi>${e.name}</bdi></a></td>` : null}
               ${of === undefined && modules.length > 1 ? html`<td data-label=${words.module}>${e.module}</td>` : null}
               <td data-label=${words.owner}><${OwnerAt} owner=${e} words=${words} /></td>

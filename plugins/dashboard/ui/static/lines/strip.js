@@ -1,7 +1,7 @@
 // Who led when, as a strip.
 import { html } from "../html.js";
 import { here, now } from "../live.js";
-import { time } from "../text.js";
+import { moment } from "../text.js";
 
 const hour = 3600_000;
 
@@ -38,7 +38,7 @@ export function Strip({ line, endings, began, hours, words }) {
   const list = terms(line, endings, from, to);
   const name = (/** @type {any} */ o) => o.value || words.anonymous;
   const told = words.stripText(words.stripOf(hours), list.filter((t) => t.ended).length,
-    list.slice(-10).map((t) => (t.ended ? `${name(t.owner)} (– ${time(here(t.to))})` : name(t.owner))));
+    list.slice(-10).map((t) => (t.ended ? `${name(t.owner)} (– ${moment(here(t.to))})` : name(t.owner))));
   return html`
     <svg class="strip" viewBox="0 0 1000 14" preserveAspectRatio="none" role="img" aria-label=${told}>
       <title>${told}</title>

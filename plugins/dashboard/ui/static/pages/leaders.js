@@ -6,7 +6,7 @@ import { LinesPage } from "../lines/page.js";
 import { endedSince, mostOfLine } from "../lines/state.js";
 import { ToHistory } from "../lines/history.js";
 import { Strip, spanOf } from "../lines/strip.js";
-import { number, time } from "../text.js";
+import { moment, number } from "../text.js";
 import { leaders as words } from "../text/lines.js";
 
 export const css = "pages/lines.css";
@@ -27,7 +27,7 @@ function Figures({ data, rows }) {
       <div><dt>${words.figures.held}</dt><dd>${number(led)}</dd></div>
       <div><dt>${words.figures.vacant}</dt><dd>${number(rows.length - led)}</dd></div>
       <div><dt>${words.figures.waiting}</dt><dd>${number(candidates)}${candidates ? html` <small>${words.inLines(elections)}</small>` : null}</dd></div>
-      <div><dt>${words.figures.ends}</dt><dd><${ToHistory}>${number(ends)}<//> <small>${words.since(time(here(data.began)))}</small></dd></div>
+      <div><dt>${words.figures.ends}</dt><dd><${ToHistory}>${number(ends)}<//> <small>${words.since(moment(here(data.began)))}</small></dd></div>
     </dl>`;
 }
 

@@ -5,7 +5,7 @@ import { Age } from "../parts/time.js";
 import { held, index, owner, ttl, waiting } from "../lines/columns.js";
 import { ToHistory } from "../lines/history.js";
 import { LinesPage } from "../lines/page.js";
-import { number, time } from "../text.js";
+import { moment, number } from "../text.js";
 import { locks as words } from "../text/lines.js";
 
 export const css = "pages/lines.css";
@@ -24,7 +24,7 @@ function Figures({ data, rows }) {
       <div><dt>${words.figures.held}</dt><dd>${number(holding)}</dd></div>
       <div><dt>${words.figures.waiting}</dt><dd>${number(places)}${places ? html` <small>${words.inLines(lines)}</small>` : null}</dd></div>
       <div><dt>${words.figures.longest}</dt><dd>${longest ? html`<${Age} since=${longest} />` : "–"}</dd></div>
-      <div><dt>${words.figures.ends}</dt><dd><${ToHistory}>${number(data.endings.length)}<//> <small>${words.since(time(here(data.began)))}</small></dd></div>
+      <div><dt>${words.figures.ends}</dt><dd><${ToHistory}>${number(data.endings.length)}<//> <small>${words.since(moment(here(data.began)))}</small></dd></div>
     </dl>`;
 }
 

@@ -36,7 +36,7 @@ function Cluster({ c }) {
       <div><dt>${M.up}</dt><dd class=${up.length < c.members.length ? "bad-text" : ""}>${M.upOf(up.length, c.members.length)}<small>${M.quorum(Math.floor(c.members.length / 2) + 1)}</small></dd></div>
       <div><dt>${M.leader}</dt><dd class=${leads ? "" : "bad-text"}>${leads ? leads.name : M.noLeader}<small>${leads && c.leaderSince ? html`${M.since} <${Age} since=${c.leaderSince} />` : null}</small></dd></div>
       <div><dt>${M.term}</dt><dd>${(leads ?? up[0])?.term ?? M.none}</dd></div>
-      <div><dt>${M.alarms}</dt><dd class=${alarms.length ? "bad-text" : ""}>${alarms.length ? alarms.join(", ") : M.noAlarms}</dd></div>
+      <div><dt>${M.alarms}</dt><dd class=${alarms.length ? "bad-text" : ""}>${alarms.length ? alarms.join(", ") : up.length ? M.noAlarms : M.none}</dd></div>
       <div><dt>${M.cluster}</dt><dd><small class="mono">${c.id} <${Copy} text=${c.id} label=${M.cluster} /></small></dd></div>
     </dl>
     ${c.findings.map((f) => html`<p class=${`banner ${f.level}`} key=${f.kind}>${M.finding[f.kind](f)}</p>`)}

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { post } from "../api.js";
 import { html } from "../html.js";
-import { connection, hello, now, useTopic } from "../live.js";
+import { connection, hello, here, now, useTopic } from "../live.js";
 import { Command } from "../parts/copy.js";
 import { Confirm } from "../parts/dialog.js";
 import { Problem } from "../parts/problem.js";
@@ -140,7 +140,7 @@ function Detail({ m }) {
       ${d.ends.length ? html`<table class="cards">
         <thead><tr><th scope="col">${D.when}</th><th scope="col" class="num">${D.process}</th><th scope="col">${D.exit}</th><th scope="col">${D.why}</th></tr></thead>
         <tbody>${d.ends.map((e) => html`<tr key=${e.at}>
-          <td data-label=${D.when} title=${X.dateTime(e.at)}>${X.ago(now.value - e.at)}</td><td data-label=${D.process} class="num">${e.pid || X.no}</td>
+          <td data-label=${D.when} title=${X.dateTime(here(e.at))}>${X.ago(now.value - e.at)}</td><td data-label=${D.process} class="num">${e.pid || X.no}</td>
           <td data-label=${D.exit}><span class=${e.ordered ? "muted" : "warn-text"}>${e.ordered ? D.ordered : D.crashed}${e.exit ? `, ${e.exit}` : ""}</span></td>
           <td data-label=${D.why}><pre>${e.reason}</pre></td></tr>`)}</tbody>
       </table>` : html`<p class="muted">${D.noEnds}</p>`}` : error ? null : html`<p class="muted" aria-busy="true">${T.loading}</p>`}
@@ -163,7 +163,7 @@ function Log({ name }) {
     <${Problem} error=${error} />
     ${data?.length ? html`<div class="log" ref=${box} tabindex="0" role="log" aria-live="off" aria-label=${D.logAt(name)}
       onScroll=${(e) => { const b = e.currentTarget; follows.current = b.scrollHeight - b.scrollTop - b.clientHeight < 20; }}>
-      ${data.map((l) => html`<div><span class="time">${time(l.t)}</span><span class=${`level ${l.level === "warn" || l.level === "error" ? l.level : ""}`}>${l.level}</span><span class="text">${l.text}</span></div>`)}
+      ${data.map((l) => html`<div><span class="time" title=${X.dateTime(here(l.t))}>${time(here(l.t))}</span><span class=${`level ${l.level === "warn" || l.level === "error" ? l.level : ""}`}>${l.level}</span><span class="text">${l.text}</span></div>`)}
     </div>` : data ? html`<p class="muted">${D.noLog}</p>` : error ? null : html`<p class="muted" aria-busy="true">${T.loading}</p>`}`;
 }
 

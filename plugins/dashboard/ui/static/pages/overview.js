@@ -47,7 +47,7 @@ function Counts({ o }) {
       <${Figure} name=${O.leaders} link=${href("leaders")} main=${leaders && O.leading(leaders.held)} more=${leaders && O.candidates(leaders.waiting)} />
       <${Figure} name=${O.modules} link=${href("modules")} main=${x && (x.failing ? O.failing(x.failing) : O.modulesOK(x.ok))} level=${x?.failing ? "bad" : ""}
         more=${x && [x.failing ? O.modulesOK(x.ok) : "", x.off ? O.off(x.off) : "", x.coming ? O.coming(x.coming) : ""].filter(Boolean).join(", ")} />
-      <${Figure} name=${O.alarms} link=${href("members")} main=${m && (m.alarms || O.noAlarms)} level=${m?.alarms ? "bad" : ""} />
+      <${Figure} name=${O.alarms} link=${href("members")} main=${m && (m.alarms || (m.up ? O.noAlarms : null))} level=${m?.alarms ? "bad" : ""} />
     </dl>`;
 }
 
