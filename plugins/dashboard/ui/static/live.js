@@ -19,6 +19,9 @@ const heard = signal(0);
 /** The server's clock minus ours, in ms. */
 const ahead = signal(0);
 
+/** What the latest pulses say of it. @type {number[]} */
+let distances = [];
+
 /** Whether the stream is known to have broken off. */
 const broken = signal(false);
 
@@ -81,8 +84,11 @@ function receive(m) {
   if (m.topic === "hello") {
     hello.value = m.data;
   } else if (m.topic === "pulse") {
-    // The smallest distance seen lately is the least delayed.
-    const distance = m.data.now - at;
+    // A pulse that was under way for long makes the server seem to be behind: the largest distance is the least delayed.
+    // One that differs by more than any delay tells that a clock was set.
+    const latest = m.data.now - at;
+    distances = Math.abs(latest - ahead.value) > 3000 ? [latest] : [...distances.slice(-9), latest];
+    const distance = Math.max(...distances);
     if (Math.abs(distance - ahead.value) > 50) ahead.value = distance;
     if (m.data.store !== store.value.why || m.data.since !== store.value.since) store.value = { why: m.data.store, since: m.data.since };
   } else {
@@ -150,7 +156,13 @@ function wind() {
   tick.value = Date.now();
   clock = setInterval(() => { tick.value = Date.now(); }, 1000);
 }
-document.addEventListener("visibilitychange", wind);
+document.addEventListener("visibilitychange", () => {
+  wind();
+  // Where tabs can't share a stream, one that nobody sees gives back its own: a browser has but six connections to a host.
+  if (globalThis.SharedWorker) return;
+  if (document.hidden) port.postMessage({ bye: true });
+  else again();
+});
 wind();
 
 addEventListener("pagehide", () => port.postMessage({ bye: true }));

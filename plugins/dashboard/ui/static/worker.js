@@ -12,6 +12,9 @@ let heard = 0;
 let failures = 0;
 let planned = 0;
 
+/** Milliseconds that no change of the clock moves. */
+const now = () => performance.now();
+
 /** @param {unknown} message @param {string} [topic] */
 function tell(message, topic) {
   for (const [port, wanted] of tabs) if (!topic || wanted.has(topic)) port.postMessage(message);
@@ -39,10 +42,10 @@ function open() {
   for (const topic of [...topics].sort()) url.searchParams.append("topic", topic);
   const mine = new EventSource(url);
   stream = mine;
-  heard = Date.now();
+  heard = now();
   mine.onmessage = (e) => {
     if (mine !== stream) return;
-    heard = Date.now();
+    heard = now();
     failures = 0;
     const message = JSON.parse(e.data);
     tell(message, message.topic === "hello" || message.topic === "pulse" ? undefined : message.topic);
@@ -64,7 +67,7 @@ function lost() {
 }
 
 setInterval(() => {
-  if (stream && Date.now() - heard > silence) lost();
+  if (stream && now() - heard > silence) lost();
 }, 500);
 
 /** @param {MessagePort} port */
