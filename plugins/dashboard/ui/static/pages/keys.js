@@ -10,6 +10,7 @@ import { Branches } from "./keys/branches.js";
 import { Create } from "./keys/create.js";
 import { Open } from "./keys/open.js";
 import { clean } from "./keys/paths.js";
+import { phone } from "./keys/phone.js";
 import { RemoveKey, RemoveMany } from "./keys/remove.js";
 import { Results, SearchForm } from "./keys/search.js";
 import { clear, SelectionBar } from "./keys/selection.js";
@@ -25,6 +26,8 @@ export default function Page() {
   const path = clean(at);
   const q = query.value.get("q") ?? "";
   const why = hello.value?.readOnly || (stale.value ? K.stale : "");
+  const bar = html`<${SelectionBar} why=${why} remove=${(items) => act.remove(items)} />`;
+  const beside = !phone.value || at !== ""; // what is open is in view
   const tree = useMemo(() => new Branches(), []);
   useEffect(() => () => tree.end(), [tree]);
   useEffect(() => { subject.value = at ? path : ""; }, [at, path]);
@@ -73,12 +76,13 @@ export default function Page() {
       <div class="split">
         <section class="side" aria-label=${K.side}>
           <${SearchForm} />
+          ${beside ? null : bar}
           ${q ? html`<${Results} q=${q} how=${query.value.get("how") ?? "substring"} within=${query.value.get("in") ?? "name"} at=${at ? path : ""} />`
     : html`<${Tree} tree=${tree} at=${path} open=${open} remove=${removePath} />`}
         </section>
         <${Separator} />
         <section class="open" aria-label=${K.opened}>
-          <${SelectionBar} why=${why} remove=${act.remove} />
+          ${beside ? bar : null}
           <${Open} key=${path} path=${path} why=${why} open=${open} wish=${wish} act=${act} />
         </section>
       </div>

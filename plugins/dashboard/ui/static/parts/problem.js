@@ -1,6 +1,14 @@
 // What went wrong, where it did.
 import { html } from "../html.js";
+import { store } from "../live.js";
 import { T } from "../text.js";
+
+const storeUnavailable = 702;
+
+/** Why a topic has no news; nothing if that is what the frame says already. @param {{error: any}} props */
+export function Silence({ error }) {
+  return store.value.why && (error?.code || error?.errorCode) === storeUnavailable ? null : html`<${Problem} error=${error} />`;
+}
 
 /**
  * An error of the API or of a topic; nothing if there is none.

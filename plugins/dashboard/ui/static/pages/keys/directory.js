@@ -5,16 +5,18 @@ import { html } from "../../html.js";
 import { change, href, query } from "../../route.js";
 import { Command } from "../../parts/copy.js";
 import { Left } from "../../parts/time.js";
-import { Problem } from "../../parts/problem.js";
+import { Problem, Silence } from "../../parts/problem.js";
 import { bytes, number, T } from "../../text.js";
 import { K } from "../../text/keys.js";
+import { creates } from "./creates.js";
 import { Matches, release, use } from "./level.js";
 import { join, name, visible } from "./paths.js";
+import { phone } from "./phone.js";
 import { pick, selected } from "./selection.js";
 import { Name } from "./tree.js";
+import { Unknown } from "./unknown.js";
 import { useWindow } from "./window.js";
 
-const phone = matchMedia("(max-width: 640px)");
 const mostPicked = 5000;
 
 /** @param {{path: string, node: any, why: string, act: {create: (begin: string) => void, remove: (items: any[]) => void}}} props */
@@ -35,28 +37,17 @@ export default function Directory({ path, node, why, act }) {
       <a class="button" href=${address("keys/export?" + new URLSearchParams({ dir: path }))} download=${(name(path) || "keys") + ".ndjson"}>${K.directories.export}</a>
       ${path === "/" ? null : html`<button type="button" class="danger" disabled=${Boolean(why)} title=${why || undefined} onClick=${() => act.remove([{ key: path, dir: true }])}>${K.remove.open}</button>`}
     </div>
-    <${Problem} error=${source.error} />
-    ${source.count === null ? html`<p class="muted" aria-busy="true">${T.loading}</p>`
+    <${Silence} error=${source.error} />
+    ${source.count === null ? html`<${Unknown} error=${source.error} />`
     : source.count > 0 ? html`<${Rows} key=${path + "\n" + filter} path=${path} source=${source} filter=${filter} />`
     : matches ? html`<p class="empty">${T.none(filter)}</p>`
     : html`<div class="empty"><p>${path === "/" ? K.directories.emptyRoot : K.directories.empty}</p><${Command} text=${creates(join(path, "hello"))} /></div>`}`;
 }
 
-/** The line for the shell that makes a key. @param {string} key */
-export const creates = (key) => `curl ${quote(new URL(address("keys/create"), location.href).href)} -H 'Content-Type: application/json' -d ${quote(JSON.stringify({ key, value: "world", ttl: 0 }))}`;
-
-const quote = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
-
 function Rows({ path, source, filter }) {
   source.version.value;
   const box = useRef(/** @type {HTMLElement | null} */ (null));
-  const [narrow, setNarrow] = useState(phone.matches);
-  useEffect(() => {
-    const on = () => setNarrow(phone.matches);
-    phone.addEventListener("change", on);
-    return () => phone.removeEventListener("change", on);
-  }, []);
-  const height = narrow ? 56 : 32;
+  const height = phone.value ? 56 : 32;
   const { first, last } = useWindow(box, source.count, height, 32);
   useEffect(() => source.want(first, last));
   const [problem, setProblem] = useState(/** @type {any} */ (null));

@@ -4,16 +4,18 @@ import { html } from "../../html.js";
 import { now, useTopic } from "../../live.js";
 import { change, href, query } from "../../route.js";
 import { Command, Copy } from "../../parts/copy.js";
-import { Problem } from "../../parts/problem.js";
+import { Problem, Silence } from "../../parts/problem.js";
 import { Left } from "../../parts/time.js";
 import { bytes, number, T } from "../../text.js";
 import { K } from "../../text/keys.js";
-import Directory, { creates } from "./directory.js";
+import { creates } from "./creates.js";
+import Directory from "./directory.js";
 import { draftOf } from "./drafts.js";
 import { kindOf } from "./kinds.js";
 import { hidden, visible } from "./paths.js";
 import { Path } from "./path.js";
 import { ChangeTTL } from "./ttl.js";
+import { Unknown } from "./unknown.js";
 import { create } from "./write.js";
 
 // The tabs of a key. What they need, CodeMirror above all, is loaded when one is first shown.
@@ -37,7 +39,7 @@ export function Open({ path, why, open, wish, act }) {
   if (node) last.current = node;
   const known = Boolean(data) || ahead;
   let inner;
-  if (!known) inner = error ? null : html`<p class="muted" aria-busy="true">${T.loading}</p>`;
+  if (!known) inner = html`<${Unknown} error=${error} />`;
   else if (node?.dir) inner = html`${node.expires ? html`<${Facts} node=${node} why=${why} saved=${setOwn} />` : null}<${Directory} path=${path} node=${node} why=${why} act=${act} />`;
   else if (node || draftOf(path)) inner = html`${node ? html`<${Facts} node=${node} why=${why} saved=${setOwn} />` : null}<${Key} path=${path} node=${node} why=${why} wish=${wish} saved=${setOwn} />`;
   else inner = html`<${Nothing} path=${path} reason=${data.reason} last=${last.current} why=${why} act=${act} made=${setOwn} />`;
@@ -50,7 +52,7 @@ export function Open({ path, why, open, wish, act }) {
       ${node && !node.dir ? html`<button type="button" class="small danger" disabled=${Boolean(why)} title=${why || undefined} onClick=${() => act.removeKey(node)}>${K.remove.open}</button>` : null}
     <//>
     ${hidden(path) ? html`<p class="muted">${K.hidden}</p>` : null}
-    <${Problem} error=${error} />
+    <${Silence} error=${error} />
     ${inner}`;
 }
 

@@ -1,12 +1,14 @@
 // The tree: one tab stop; the keyboard's row is told by aria-activedescendant, since rows come and go with scrolling.
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { html } from "../../html.js";
+import { Command } from "../../parts/copy.js";
 import { Left } from "../../parts/time.js";
-import { Problem } from "../../parts/problem.js";
+import { Silence } from "../../parts/problem.js";
 import { K } from "../../text/keys.js";
-import { T } from "../../text.js";
+import { creates } from "./creates.js";
 import { edited } from "./drafts.js";
 import { visible } from "./paths.js";
+import { Unknown } from "./unknown.js";
 import { showRow, useWindow } from "./window.js";
 
 const rowHeight = 26;
@@ -114,7 +116,8 @@ export function Tree({ tree, at, open, remove }) {
 
   const { count, error } = tree.root.level;
   return html`
-    ${error ? html`<${Problem} error=${error} />` : count === null ? html`<p class="muted">${T.loading}</p>` : null}
+    <${Silence} error=${error} />
+    ${count === null ? html`<${Unknown} error=${error} />` : count === 0 ? html`<div class="empty narrow"><p>${K.directories.emptyRoot}</p><${Command} text=${creates("/hello")} /></div>` : null}
     <div class="tree" role="tree" tabindex="0" ref=${box} aria-label=${K.tree} aria-busy=${count === null ? "true" : undefined}
       aria-activedescendant=${activePlace >= 0 ? "row" + activePlace : undefined} onKeyDown=${key} onClick=${click}>
       ${total ? html`<div role="presentation" class="sheet" style=${{ height: total * rowHeight + "px" }}>
