@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/chromedp/cdproto/browser"
@@ -12,6 +13,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/etcd-modules/modhost/integration/browser/tab"
+	"github.com/etcd-modules/modhost/integration/drive"
 )
 
 // downloads lets the tab put what it downloads into a folder.
@@ -198,4 +200,44 @@ func TestKeysBulk_Search(t *testing.T) {
 	tb.WaitSee(".results [role=alert]|")
 	tb.Type("[data-search]", "")
 	tb.WaitSee(".tree")
+}
+
+// A deletion that is stopped says how far it came; the focus goes to what can be
+// done next.
+func TestKeysBulk_StopsDeleting(t *testing.T) {
+	c := programs.StartCluster(t, 1)
+	h := programs.Start(t, drive.Joined(c.Endpoints()...)+drive.Dashboard(""))
+	e := etcd{t, c.Endpoints()[0]}
+	for i := range 100 {
+		e.put(fmt.Sprintf("/app/k%02d", i), "x")
+	}
+	tb := open(t, h, at("/app"))
+	tb.Click(".open button|Delete…")
+	tb.Type("dialog [name=typed]", "/app")
+	drive.Signal(t, c.Members[0].PID(), syscall.SIGSTOP)
+	t.Cleanup(func() { syscall.Kill(c.Members[0].PID(), syscall.SIGCONT) }) //nolint:errcheck // it may be going on
+	tb.Click("dialog footer button|Delete")
+	tb.Wait(`document.activeElement.textContent === "Stop"`)
+	tb.Click("dialog footer button|Stop")
+	tb.WaitSee("dialog [role=status]|Stopped after 0 of 101")
+	tb.Wait(`document.activeElement.textContent === "Close"`)
+	drive.Signal(t, c.Members[0].PID(), syscall.SIGCONT)
+	tb.Click("dialog footer button|Close")
+	tb.WaitGone("dialog[open]")
+}
+
+// What was not searched yet is not said to be nowhere.
+func TestKeysBulk_SearchDoesNotAnswerAhead(t *testing.T) {
+	h, e := startKeys(t)
+	e.put("/app/one", "1")
+	tb := open(t, h, "keys")
+	tb.Type("[data-search]", "zzz")
+	tb.WaitSee(".results .empty|Nothing matches zzz")
+	tab.Eval[int](tb, `(() => { window.said = []; new MutationObserver(() => { const e = document.querySelector(".results .empty"); if (e && window.said.at(-1) !== e.textContent) window.said.push(e.textContent); })
+		.observe(document.body, {subtree: true, childList: true, characterData: true}); return 0; })()`)
+	tb.Type("[data-search]", "app")
+	tb.WaitSee(".results a|/app/one")
+	if said := tab.Eval[[]string](tb, `window.said.filter((s) => s.includes("app"))`); len(said) > 0 {
+		t.Errorf("said before it was searched: %q", said)
+	}
 }

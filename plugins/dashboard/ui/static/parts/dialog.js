@@ -18,6 +18,12 @@ export function Dialog({ handle, title, children, wide, onClose }) {
   useLayoutEffect(() => {
     if (shown && !element.current?.open) element.current?.showModal();
   }, [shown]);
+  // What had the focus may be gone, or be a button that does not work now: then it is where nothing is done.
+  useEffect(() => {
+    const e = element.current;
+    if (!e?.open || (document.activeElement && document.activeElement !== document.body)) return;
+    /** @type {HTMLElement | null} */ (e.querySelector("footer button:not(:disabled)") ?? e.querySelector("header button"))?.focus();
+  });
   return html`
     <dialog ref=${element} class=${wide ? "wide" : ""} aria-labelledby=${id} onClose=${() => { setShown(false); onClose?.(); }}>
       <header><h2 id=${id}>${title}</h2><button type="button" class="quiet" aria-label=${T.dialog.close} onClick=${() => element.current?.close()}>✕</button></header>

@@ -144,6 +144,7 @@ export const K = {
     typeCount: "To delete them, write",
     doing: (/** @type {string} */ done, /** @type {string} */ total) => `${done} of ${total}…`,
     done: (/** @type {string} */ deleted, /** @type {string} */ total, /** @type {string} */ absent) => `${deleted} of ${total} deleted.${absent === "0" ? "" : ` ${absent} were gone already.`}`,
+    stopped: (/** @type {string} */ done, /** @type {string} */ total) => `Stopped after ${done} of ${total}. Some that were under way then may have been deleted, too.`,
     progress: "Progress",
     failed: "Not deleted",
     stop: "Stop",
@@ -230,7 +231,7 @@ export const K = {
     open: "Import…",
     title: "Import keys",
     file: "A file that Export has made",
-    noJSON: (/** @type {number} */ line) => `Line ${number(line)} is no JSON: the file was not made by Export, or is damaged`,
+    noJSON: (/** @type {number} */ line) => `Line ${number(line)} is not JSON: the file was not made by Export, or is damaged`,
     noFormat: "The first line does not say modhost-keys-1: the file was not made by Export",
     progress: (/** @type {string} */ done, /** @type {string} */ total) => `${done} of ${total}…`,
     show: "Which to show",
@@ -243,5 +244,6 @@ export const K = {
     verb: (/** @type {string} */ n) => `Write ${n}`,
     done: (/** @type {string} */ n, /** @type {string} */ of) => `${n} of ${of} written.`,
     failed: "Not written",
+    stop: "Stop",
   },
 };

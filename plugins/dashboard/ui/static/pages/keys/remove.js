@@ -1,5 +1,5 @@
 // The dialogs before something is deleted.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { lines, post } from "../../api.js";
 import { html } from "../../html.js";
 import { Confirm, Dialog } from "../../parts/dialog.js";
@@ -35,6 +35,7 @@ export function RemoveKey({ node, removed, closed }) {
 export function RemoveMany({ items, removed, closed }) {
   const handle = useRef(/** @type {any} */ (null));
   const stop = useRef(new AbortController()).current;
+  const close = useRef(/** @type {HTMLButtonElement | null} */ (null));
   const [plan, setPlan] = useState(/** @type {any} */ (null));
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const [written, setWritten] = useState("");
@@ -58,12 +59,14 @@ export function RemoveMany({ items, removed, closed }) {
     try {
       for await (const line of lines("keys/delete-plan", { body: { plan: plan.plan, typed }, signal: stop.signal })) setState(line);
     } catch (error) {
-      setProblem(error);
+      if (error.name !== "AbortError") setProblem(error);
     }
     setState((s) => ({ ...s, over: true }));
     removed();
   }
   const over = state?.over;
+  const whole = state?.end; // else the answer was not waited for, or broke off
+  useLayoutEffect(() => { if (state) close.current?.focus(); }, [Boolean(state)]); // the field that had the focus is gone
   return html`
     <${Dialog} handle=${handle} title=${single ? K.remove.allTitle : K.remove.manyTitle} onClose=${closed}>
       <form onSubmit=${submit}>
@@ -75,14 +78,14 @@ export function RemoveMany({ items, removed, closed }) {
     : problem ? null : html`<p class="muted" aria-busy="true">${K.remove.counting}</p>`}
         ${plan && !state ? html`<label class="field"><span>${single ? K.remove.typePath : K.remove.typeCount} <code>${visible(typed)}</code></span>
           <input class="mono" name="typed" value=${written} autocomplete="off" spellcheck=${false} onInput=${(e) => setWritten(e.currentTarget.value)} /></label>` : null}
-        ${state ? html`<p role="status">${over ? K.remove.done(number(state.deleted ?? state.done ?? 0), number(state.total ?? 0), number(state.absent ?? 0)) : K.remove.doing(number(state.done ?? 0), number(state.total ?? 0))}</p>
+        ${state ? html`<p role="status">${!over ? K.remove.doing(number(state.done), number(state.total)) : whole ? K.remove.done(number(state.deleted), number(state.total), number(state.absent)) : K.remove.stopped(number(state.done), number(state.total))}</p>
           ${over ? null : html`<progress max=${state.total || 1} value=${state.done ?? 0} aria-label=${K.remove.progress}></progress>`}` : null}
         ${state?.stopped ? html`<p class="problem" role="alert">${state.stopped}</p>` : null}
         ${state?.failed?.length ? html`<h3>${K.remove.failed}</h3><ul class="sample" tabindex="0" aria-label=${K.remove.failed}>${state.failed.map((f) => html`<li class="wrap"><span class="mono">${visible(f.key)}</span>: ${f.why}</li>`)}
           ${state.moreFailed ? html`<li class="muted">${K.remove.more(number(state.moreFailed))}</li>` : null}</ul>` : null}
         <${Problem} error=${problem} retry=${plan ? undefined : ask} />
         <footer>
-          <button type="button" autofocus onClick=${() => handle.current.close()}>${over ? T.dialog.close : state ? K.remove.stop : T.dialog.cancel}</button>
+          <button type="button" ref=${close} autofocus onClick=${() => (state && !over ? stop.abort() : handle.current.close())}>${over ? T.dialog.close : state ? K.remove.stop : T.dialog.cancel}</button>
           ${over ? null : html`<button class="danger" disabled=${!ready || Boolean(state)}>${state ? T.dialog.working : plan ? K.remove.verbMany(number(plan.entries + plan.dirs)) : K.remove.verb}</button>`}
         </footer>
       </form>

@@ -42,6 +42,7 @@ export function Results({ q, how, within, at }) {
   useEffect(() => {
     const stop = new AbortController();
     setProblem(null);
+    setState((old) => ({ ...old, over: false })); // what is shown is of another search
     const timer = setTimeout(async () => {
       const matches = [];
       let told = {};

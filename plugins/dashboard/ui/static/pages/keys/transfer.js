@@ -55,29 +55,29 @@ const states = ["new", "changed", "same", "conflict", "invalid"];
 export function Import({ why, closed }) {
   const handle = useRef(/** @type {any} */ (null));
   const over = useRef(false);
+  const halt = useRef(false);
   const [rows, setRows] = useState(/** @type {any[] | null} */ (null)); // entries with state and modified
   const [shown, show] = useState("");
   const [overwrite, setOverwrite] = useState(false);
   const [progress, setProgress] = useState(/** @type {any} */ (null)); // {done, total}
-  const [result, setResult] = useState(/** @type {any[] | null} */ (null));
+  const [result, setResult] = useState(/** @type {any} */ (null)); // {rows, of}: of how many that were to be written
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   useEffect(() => {
     handle.current.open();
     return () => { over.current = true; };
   }, []);
 
-  /** Sends entries part by part. */
-  async function send(path, entries) {
-    const all = [];
+  /** Sends entries part by part, until halt. What is answered is put behind all. */
+  async function send(path, entries, all) {
+    halt.current = false;
     setProgress({ done: 0, total: entries.length });
     try {
       for (const part of parts(entries)) {
         const answer = await post(path, { entries: part });
         answer.rows.forEach((row, i) => all.push({ ...part[i], ...row }));
-        if (over.current) return null;
+        if (over.current || halt.current) return;
         setProgress({ done: all.length, total: entries.length });
       }
-      return all;
     } finally {
       setProgress(null);
     }
@@ -87,8 +87,9 @@ export function Import({ why, closed }) {
     setRows(null);
     setResult(null);
     try {
-      const all = await send("keys/import/compare", readFile(await file.text()));
-      if (all) setRows(all);
+      const all = [];
+      await send("keys/import/compare", readFile(await file.text()), all);
+      setRows(all);
     } catch (error) {
       setProblem(error);
     }
@@ -98,15 +99,17 @@ export function Import({ why, closed }) {
   async function write(e) {
     e.preventDefault();
     setProblem(null);
+    const all = [];
     try {
-      const all = await send("keys/import/write", chosen.map(({ key, value, ttl, dir, state, modified }) => ({ key, value, ttl, dir, modified: state === "new" ? "" : modified })));
-      if (all) setResult(all);
+      await send("keys/import/write", chosen.map(({ key, value, ttl, dir, state, modified }) => ({ key, value, ttl, dir, modified: state === "new" ? "" : modified })), all);
     } catch (error) {
       setProblem(error);
     }
+    if (all.length) setResult({ rows: all, of: chosen.length }); // what was written is told, whatever ended it
   }
   const listed = rows?.filter((r) => !shown || r.state === shown) ?? [];
-  const bad = result?.filter((r) => r.state !== "written" && r.state !== "same") ?? [];
+  const writing = Boolean(rows && progress);
+  const bad = result?.rows.filter((r) => r.state !== "written" && r.state !== "same") ?? [];
   return html`
     <${Dialog} handle=${handle} title=${K.import.title} wide onClose=${closed}>
       <form onSubmit=${write}>
@@ -126,10 +129,10 @@ export function Import({ why, closed }) {
           <label class="row"><input type="checkbox" checked=${overwrite} disabled=${count("changed") === 0} onChange=${(e) => setOverwrite(e.currentTarget.checked)} /> ${K.import.overwrite(number(count("changed")))}</label>
           <p class="muted">${K.import.guard}</p>` : null}
         ${result ? html`
-          <p role="status">${K.import.done(number(result.length - bad.length), number(result.length))}</p>
+          <p role="status">${K.import.done(number(result.rows.length - bad.length), number(result.of))}</p>
           ${bad.length ? html`<h3>${K.import.failed}</h3><ul class="sample" tabindex="0" aria-label=${K.import.failed}>${bad.slice(0, 200).map((r) => html`<li class="wrap"><span class="mono">${visible(r.key)}</span>: ${r.why || K.import.states.changed}</li>`)}</ul>` : null}` : null}
         <footer>
-          <button type="button" onClick=${() => handle.current.close()}>${result ? T.dialog.close : T.dialog.cancel}</button>
+          <button type="button" onClick=${() => (writing ? (halt.current = true) : handle.current.close())}>${result ? T.dialog.close : writing ? K.import.stop : T.dialog.cancel}</button>
           ${result ? null : html`<button class="primary" disabled=${Boolean(why) || Boolean(progress) || chosen.length === 0} title=${why || undefined}>${K.import.verb(number(chosen.length))}</button>`}
         </footer>
       </form>
