@@ -218,3 +218,21 @@ func TestKeysTree_Expiry(t *testing.T) {
 		t.Errorf("what is past its time is shown as %q", got)
 	}
 }
+
+// A change that comes before all of a directory, as of a stream that another tab
+// has, is no directory of one row.
+func TestKeysTree_ChangeBeforeAll(t *testing.T) {
+	tb := open(t, start(t, ""), "keys")
+	tb.WaitSee(".tree")
+	got := tab.Eval[string](tb, `import(document.querySelector("script[type=module]").src.replace("app.js", "pages/keys/level.js")).then(({Level}) => {
+		const level = new Level("/x");
+		level.receive({seq: 7, changes: [{op: "insert", at: 0, row: {name: "a"}}]});
+		const before = level.count;
+		level.receive({seq: 7, count: 5});
+		level.receive({seq: 8, changes: [{op: "insert", at: 0, row: {name: "b"}}]});
+		return before + " " + level.count;
+	})`)
+	if got != "null 6" {
+		t.Errorf("counts %q, want none before all of it, and then 6", got)
+	}
+}

@@ -154,7 +154,7 @@ export class Level {
         this.gone = true;
       } else if (!sent.changes) {
         if (sent.seq !== this.seq || sent.count !== this.count) this.restart(sent.count, sent.seq);
-      } else if (sent.seq > this.seq) {
+      } else if (this.seq >= 0 && sent.seq > this.seq) { // before all of it: the rest of a stream that another tab has
         this.change(sent);
       }
     });
