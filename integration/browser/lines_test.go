@@ -325,7 +325,9 @@ func TestLines_AreInTheAddress(t *testing.T) {
 	}
 	tb := open(t, h, "locks")
 	tb.Wait(lineRows + `.length === 100`)
+	tb.Wait(`document.querySelector("th[aria-sort=descending]").innerText.startsWith("Waiting")`) // the longest in front
 	tb.Click("th button|Lock")
+	tb.Wait(`document.querySelector("th[aria-sort=ascending]").innerText.startsWith("Lock")`)
 	tb.Wait(lineNames + `[0] === "job-000"`)
 	tb.Click("th button|Lock")
 	tb.Wait(lineNames + `[0] === "job-119"`)

@@ -5,6 +5,7 @@ import { hello, store, useTopic } from "../live.js";
 import { base, change, query } from "../route.js";
 import { subject } from "../shell.js";
 import { Command } from "../parts/copy.js";
+import { Filter } from "../parts/filter.js";
 import { Problem } from "../parts/problem.js";
 import { Age } from "../parts/time.js";
 import { T } from "../text.js";
@@ -14,7 +15,7 @@ import { Order, refused } from "./owner.js";
 import { Pager, onPage } from "./pager.js";
 import { Queue } from "./queue.js";
 import { Release } from "./release.js";
-import { byLine, choose, reduce } from "./state.js";
+import { ascends, byLine, matching, reduce, sorted } from "./state.js";
 
 const perPage = 100;
 const none = /** @type {string[]} */ ([]);
@@ -54,7 +55,8 @@ function Lines({ kind, data, modules }) {
 
   const ended = useMemo(() => byLine(data), [data.endings]);
   const all = useMemo(() => [...kind.rows(data, ended)], [data, ended]);
-  const chosen = useMemo(() => choose(all, by), [all, by.text, by.module, by.sort]);
+  const inOrder = useMemo(() => sorted(all, by.sort), [all, by.sort]);
+  const chosen = useMemo(() => matching(inOrder, by), [inOrder, by.text, by.module]);
   const at = onPage(chosen, "page", perPage);
   const rows = withOpen(at.rows, open, all);
   useEffect(() => { subject.value = open && open.slice(open.indexOf(":") + 1); }, [open]);
@@ -99,14 +101,13 @@ function Toolbar({ kind, by, modules }) {
   const { words } = kind;
   return html`
     <div class="row tools">
-      <input type="search" data-search aria-label=${words.filter} placeholder=${words.filter} value=${by.text} spellcheck=${false}
-        onInput=${(e) => change({ q: e.currentTarget.value, page: "" })} />
+      <${Filter} search text=${by.text} label=${words.filter} apply=${(q) => change({ q, page: "" })} />
       ${modules.length > 1 ? html`
         <select aria-label=${words.modules} value=${by.module} onChange=${(e) => change({ module: e.currentTarget.value, page: "" })}>
           <option value="">${words.allModules}</option>${modules.map((m) => html`<option value=${m}>${m}</option>`)}
         </select>` : null}
       <select class="narrow" aria-label=${words.sort} value=${by.sort} onChange=${(e) => change({ sort: e.currentTarget.value, page: "" })}>
-        ${Object.entries(words.sorts).flatMap(([id, name]) => [html`<option value=${id}>${name}</option>`, html`<option value=${"-" + id}>${name}, ${words.descending}</option>`])}
+        ${Object.entries(words.sorts).flatMap(([id, name]) => [html`<option value=${id}>${name}</option>`, html`<option value=${"-" + id}>${name}, ${ascends("-" + id) ? words.ascending : words.descending}</option>`])}
       </select>
     </div>`;
 }
@@ -139,10 +140,9 @@ function Table({ kind, rows, sort, open, data, ended, modules, ask }) {
 function Head({ id, title, num, sort, words }) {
   if (!words.sorts[id]) return html`<th scope="col" class=${num ? "num" : ""}>${title}</th>`;
   const mine = sort === id || sort === "-" + id;
-  const back = sort === "-" + id;
   return html`
-    <th scope="col" class=${num ? "num" : ""} aria-sort=${mine ? (back ? "descending" : "ascending") : undefined}>
-      <button type="button" class="quiet small sort" onClick=${() => change({ sort: sort === id ? "-" + id : id, page: "" })}>${title}<span aria-hidden="true"> ${mine ? (back ? "▾" : "▴") : ""}</span></button>
+    <th scope="col" class=${num ? "num" : ""} aria-sort=${mine ? (ascends(sort) ? "ascending" : "descending") : undefined}>
+      <button type="button" class="quiet small sort" onClick=${() => change({ sort: sort === id ? "-" + id : id, page: "" })}>${title}<span aria-hidden="true"> ${mine ? (ascends(sort) ? "▴" : "▾") : ""}</span></button>
     </th>`;
 }
 

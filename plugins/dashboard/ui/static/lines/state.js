@@ -2,7 +2,8 @@
 
 /** @typedef {{index: string, value?: string, size?: number, anonymous?: boolean, held?: boolean}} Owner */
 /** @typedef {Owner & {ttl: number, asked?: number, since?: number, expires?: number, sessions?: number, renewed?: boolean}} Place */
-/** @typedef {{key: string, module: string, name: string, holder?: Place, next?: Owner, waiting?: number, asked?: number, gone?: boolean, fresh?: boolean}} Line */
+/** @typedef {{key: string, module: string, name: string, holder?: Place, next?: Owner, waiting?: number, asked?: number, gone?: boolean, fresh?: boolean, haystack?: string}} Line
+ *   haystack: what the filter looks at; an election that is vacant has none */
 /** @typedef {Owner & {key: string, number: number, module: string, name: string, since?: number, asked?: number, at: number, reason: string, by?: string, next?: Owner}} Ending */
 /** @typedef {{module: string, seen?: number, error?: string}} Contact */
 /** @typedef {{began: number, lines: Map<string, Line>, endings: Ending[], missed: number, contacts: Contact[], coming?: Data}} Data */
@@ -26,6 +27,7 @@ export function reduce(old, sent) {
   const whole = base === old;
   for (const l of sent.lines ?? []) {
     l.key = keyOf(l);
+    l.haystack = `${l.name}\n${l.holder?.value ?? ""}`.toLowerCase();
     const before = base.lines.get(l.key);
     l.fresh = whole && before?.holder?.index !== l.holder?.index;
     if (l.gone) base.lines.delete(l.key);
@@ -89,21 +91,31 @@ const orders = {
   changes: (a, b) => b.changes - a.changes,
 };
 
+/** Orders that have what is most in front. */
+const mostFirst = new Set(["wait", "held", "waiting", "changes"]);
+
+/** Whether an order has the least in front, as it is or with "-" the other way round. @param {string} sort */
+export const ascends = (sort) => mostFirst.has(sort.replace("-", "")) === sort.startsWith("-");
+
 /**
- * The rows that match, in order; an order with "-" in front is the other way round.
+ * Rows in order; an order with "-" in front is the other way round.
  * @template {Line} L
- * @param {Iterable<L>} lines @param {{text: string, module: string, sort: string}} by @returns {L[]}
+ * @param {L[]} lines @param {string} sort @returns {L[]}
  */
-export function choose(lines, by) {
-  const want = by.text.toLowerCase();
-  const has = (/** @type {string | undefined} */ s) => s !== undefined && s.toLowerCase().includes(want);
-  const list = [];
-  for (const l of lines) {
-    if (by.module && l.module !== by.module) continue;
-    if (!want || has(l.name) || has(l.holder?.value) || l.holder?.index === want) list.push(l);
-  }
-  const back = by.sort.startsWith("-") ? -1 : 1;
-  const order = orders[by.sort.replace("-", "")] ?? orders.name;
+export function sorted(lines, sort) {
+  const back = sort.startsWith("-") ? -1 : 1;
+  const order = orders[sort.replace("-", "")] ?? orders.name;
   // Infinity - Infinity is no number, and no order.
-  return list.sort((a, b) => back * (order(a, b) || texts(a.name, b.name) || texts(a.module, b.module)));
+  return [...lines].sort((a, b) => back * (order(a, b) || texts(a.name, b.name) || texts(a.module, b.module)));
+}
+
+/**
+ * The rows that match.
+ * @template {Line} L
+ * @param {L[]} lines @param {{text: string, module: string}} by @returns {L[]}
+ */
+export function matching(lines, by) {
+  if (!by.text && !by.module) return lines;
+  const want = by.text.toLowerCase();
+  return lines.filter((l) => (!by.module || l.module === by.module) && (!want || (l.haystack ?? l.name.toLowerCase()).includes(want) || l.holder?.index === want));
 }

@@ -11,6 +11,7 @@ import { locks as words } from "../text/lines.js";
 export const css = "pages/lines.css";
 
 function Figures({ data, rows }) {
+  const ends = data.endings.filter((/** @type {any} */ e) => e.held).length; // who was taken out of a line has handed nothing over
   let holding = 0, places = 0, lines = 0, longest = 0;
   for (const l of rows) {
     if (l.holder) holding++;
@@ -24,7 +25,7 @@ function Figures({ data, rows }) {
       <div><dt>${words.figures.held}</dt><dd>${number(holding)}</dd></div>
       <div><dt>${words.figures.waiting}</dt><dd>${number(places)}${places ? html` <small>${words.inLines(lines)}</small>` : null}</dd></div>
       <div><dt>${words.figures.longest}</dt><dd>${longest ? html`<${Age} since=${longest} />` : "–"}</dd></div>
-      <div><dt>${words.figures.ends}</dt><dd><${ToHistory}>${number(data.endings.length)}<//> <small>${words.since(moment(here(data.began)))}</small></dd></div>
+      <div><dt>${words.figures.ends}</dt><dd><${ToHistory}>${number(ends)}<//> <small>${words.since(moment(here(data.began)))}</small></dd></div>
     </dl>`;
 }
 

@@ -4,6 +4,7 @@ import { address, get } from "../../api.js";
 import { html } from "../../html.js";
 import { change, href, query } from "../../route.js";
 import { Command } from "../../parts/copy.js";
+import { Filter } from "../../parts/filter.js";
 import { Left } from "../../parts/time.js";
 import { Problem, Silence } from "../../parts/problem.js";
 import { bytes, number, T } from "../../text.js";
@@ -30,7 +31,7 @@ export default function Directory({ path, node, why, act }) {
   source.version.value; // what is read below has no signals
   return html`
     <div class="row tools">
-      <input class="filter" aria-label=${K.directories.filter} placeholder=${K.directories.filter} value=${filter} autocomplete="off" spellcheck=${false} onInput=${(e) => change({ filter: e.currentTarget.value })} />
+      <${Filter} class="filter" text=${filter} label=${K.directories.filter} apply=${(text) => change({ filter: text })} />
       <span class="muted" role="status">${source.count === null ? "" : matches ? K.directories.matches(number(matches.count), number(matches.of)) : K.directories.count(source.count)}</span>
       <span class="grow"></span>
       <button type="button" disabled=${Boolean(why)} title=${why || undefined} onClick=${() => act.create(path)}>${K.create.here}</button>
