@@ -274,7 +274,7 @@ func TestMembers(t *testing.T) {
 	tb.Wait(cell(paused, "Health") + ".includes('down')")
 	tb.Wait(fmt.Sprintf("document.querySelector(`%s .pill.bad`)", paused))
 	tb.Wait(figure("Members") + ".startsWith('2 of 3 up')")
-	tb.WaitSee(".banner|One member less")
+	tb.WaitSee(".banner|One member fewer")
 	everywhere(t, tb, "members, one of them down")
 	drive.Signal(t, victim.PID(), syscall.SIGCONT)
 	tb.Wait(cell(paused, "Health") + ".includes('healthy')")

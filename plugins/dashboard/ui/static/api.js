@@ -1,11 +1,12 @@
 // Questions and orders to the server.
 import { base } from "./route.js";
+import { T } from "./text.js";
 
 /** What the server, or the way to it, has answered instead. Its fields are those of all errors of modhost. */
 export class APIError extends Error {
   /** @param {number} status @param {{errorCode?: number, message?: string, cause?: string}} body */
   constructor(status, body) {
-    super(body.message ?? "No answer");
+    super(body.message ?? T.error.noAnswer);
     this.status = status; // 0: there was no answer
     this.code = body.errorCode ?? 0;
     this.cause = body.cause ?? "";
@@ -55,7 +56,7 @@ export async function* lines(path, { params = {}, body, signal } = {}) {
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
-      const { done, value } = await reader.read().catch((e) => { throw e.name === "AbortError" ? e : new APIError(0, { message: "The answer broke off", cause: String(e.message ?? e) }); });
+      const { done, value } = await reader.read().catch((e) => { throw e.name === "AbortError" ? e : new APIError(0, { message: T.error.broken, cause: String(e.message ?? e) }); });
       if (done) break;
       const parts = (rest + value).split("\n");
       rest = parts.pop() ?? "";
@@ -66,7 +67,7 @@ export async function* lines(path, { params = {}, body, signal } = {}) {
         yield one;
       }
     }
-    if (rest) throw new APIError(0, { message: "The answer broke off" });
+    if (rest) throw new APIError(0, { message: T.error.broken });
   } finally {
     signal?.removeEventListener("abort", stop);
     hangUp.abort();
@@ -90,7 +91,7 @@ async function ask(method, path, body, options) {
     });
   } catch (e) {
     if (e.name === "AbortError") throw e;
-    throw new APIError(0, { message: "No answer", cause: String(e.message ?? e) });
+    throw new APIError(0, { message: T.error.noAnswer, cause: String(e.message ?? e) });
   }
   if (answer.status === 401) { // the session is over: the host shows its sign-in page
     location.reload();
@@ -102,6 +103,6 @@ function read(text, status) {
   try {
     return text ? JSON.parse(text) : null;
   } catch {
-    throw new APIError(status, { message: "Not an answer of the dashboard", cause: text.slice(0, 200) });
+    throw new APIError(status, { message: T.error.foreign, cause: text.slice(0, 200) });
   }
 }

@@ -93,7 +93,12 @@ export const T = {
     remove: "Delete the key or directory that the tree is at, after asking",
     save: "Save",
   },
-  error: { retry: "Try again", noAnswer: "The dashboard did not answer." },
+  error: {
+    retry: "Try again",
+    noAnswer: "The dashboard did not answer",
+    broken: "The answer broke off",
+    foreign: "This is not an answer of the dashboard",
+  },
   dialog: { cancel: "Cancel", close: "Close", working: "Working…" },
   copy: { button: "Copy", done: "Copied", failed: "Select and copy it by hand" },
   graph: { table: "Show as a table", graph: "Show as a graph", time: "Time", none: "No samples yet." },

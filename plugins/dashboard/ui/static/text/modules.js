@@ -40,10 +40,10 @@ export const X = {
   off1: {
     title: (/** @type {string} */ name) => `Switch ${name} off?`,
     verb: "Switch off",
-    text: (/** @type {string[]} */ mounts) => `Requests to ${mounts.join(" and ")} are refused from then on. Requests that wait are answered at once, that they have to come again; their places in the line are given up.`,
+    text: (/** @type {string[]} */ mounts) => `Requests to ${mounts.join(" and ")} are refused from then on. Requests that wait are told at once to come again; their places in the line are given up.`,
     until: "It stays off until it is switched on again, the config is reloaded, or the host starts anew.",
     own: "This is the dashboard that you are looking at. It ends, and so does this page: it can't be switched on again from here, only on the host with",
-    kept: "Locks that are held stay held until they are released or their time is over.",
+    kept: "Locks that are held stay held until they are released or their TTL runs out.",
   },
   restartOwn: {
     title: (/** @type {string} */ name) => `Restart ${name}?`,
