@@ -86,7 +86,7 @@ function Module({ m, order, failed }) {
       <td data-label=${X.name}><span><button type="button" class="row-button" aria-expanded=${open} title=${X.open(m.name)} onClick=${() => change({ name: open ? "" : m.name }, false)}>${m.name}</button><small title=${X.version}>${X.versionOf(m.version || X.noVersion, m.own)}</small></span></td>
       <td data-label=${X.state} class="health"><span><span class=${`pill ${X.levels[m.state]}`}><span aria-hidden="true">${X.shapes[m.state]} </span>${X.states[m.state]}</span>
         ${m.overridden ? html`<small title=${X.overriddenTitle}>${X.overridden}</small>` : m.state === "disabled" ? html`<small>${X.inConfig}</small>` : null}</span></td>
-      <td data-label=${X.mounts} class="mono mounts"><span>${m.mounts.map((p) => html`<div>${p}</div>`)}</span></td>
+      <td data-label=${X.mounts} class="mounts"><span class="mono">${m.mounts.map((p) => html`<div>${p}</div>`)}</span></td>
       <td data-label=${X.pid} class=${m.pid ? "num" : "num void"}>${m.pid || dash}</td>
       <td data-label=${X.uptime} class="num nowrap"><${Age} since=${m.since} /></td>
       <td data-label=${X.restarts} class="num"><span>${m.restarts}${m.restarts && m.last ? html`<small class="last" title=${m.last.reason}>${X.lastEnd(brief(m.last))}</small>` : null}</span></td>
