@@ -229,7 +229,7 @@ func TestKeys_NoUpdateIsLost(t *testing.T) {
 			mark := fmt.Sprintf("%d.%d ", race, w)
 			viaEtcd := w > 0 && rand.IntN(2) == 0
 			running.Go(func() {
-				time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond)
+				time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond) // in any order: it is a race
 				var done bool
 				if viaEtcd {
 					done = b.put("/doc", now.Value+mark, "prevIndex", now.Modified) == nil

@@ -54,12 +54,18 @@ func answer(w http.ResponseWriter, v any) error {
 	if err != nil {
 		return err
 	}
+	send(w, http.StatusOK, body)
+	return nil
+}
+
+// send answers with JSON that nobody keeps.
+func send(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
 	w.Write(append(body, '\n')) //nolint:errcheck // the client is gone, nobody left to tell
-	return nil
 }
 
 // writeErrorWith answers with e and members that errors do not have in general.
@@ -72,12 +78,7 @@ func writeErrorWith(w http.ResponseWriter, e *sdk.Error, more map[string]any) er
 	if err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(e.HTTPStatus())
-	w.Write(append(append(append(body[:len(body)-1], ','), rest[1:]...), '\n')) //nolint:errcheck // the client is gone, nobody left to tell
+	send(w, e.HTTPStatus(), append(append(body[:len(body)-1], ','), rest[1:]...))
 	return nil
 }
 

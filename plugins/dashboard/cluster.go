@@ -32,12 +32,12 @@ func (a *clusterArea) source(name, arg string) live.Source {
 	if name != "members" || a.watch == nil {
 		return nil
 	}
-	return whole(func(context.Context) (any, changes, error) {
+	return whole(func(context.Context) (any, live.Changes, error) {
 		s, changed := a.watch.State()
 		if s.Err != nil || s.Condition.At.IsZero() {
-			return nil, changes{changed}, s.Err
+			return nil, live.Changes{changed}, s.Err
 		}
-		return membersOf(s.Condition), changes{changed}, nil
+		return membersOf(s.Condition), live.Changes{changed}, nil
 	})
 }
 

@@ -64,10 +64,10 @@ func (a *moduleArea) source(name, arg string) live.Source {
 // follow returns a source of what show makes of the listing, again after each
 // sample.
 func (a *moduleArea) follow(show func(context.Context, modules.State) (any, error)) live.Source {
-	return whole(func(ctx context.Context) (any, changes, error) {
+	return whole(func(ctx context.Context) (any, live.Changes, error) {
 		s, listed := a.list.State()
 		_, sampled := a.ring.State()
-		on := changes{listed, sampled}
+		on := live.Changes{listed, sampled}
 		if s.Err != nil || s.Modules == nil {
 			return nil, on, s.Err
 		}

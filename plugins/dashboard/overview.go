@@ -38,11 +38,11 @@ func (a *overviewArea) source(name, arg string) live.Source {
 	if name != "overview" {
 		return nil
 	}
-	return whole(func(context.Context) (any, changes, error) {
+	return whole(func(context.Context) (any, live.Changes, error) {
 		pulse, beaten := a.heart.pulse.State()
 		members, asked := a.cluster.state()
 		sampled, counted := a.modules.ring.State()
-		on := changes{beaten, asked, counted}
+		on := live.Changes{beaten, asked, counted}
 		var list []sdk.ModuleStatus
 		if a.modules.list != nil {
 			var s modules.State

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"reflect"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -159,149 +158,6 @@ func countStore(t *testing.T, s *memory.Store, dir string, c *Counts) {
 			c.Entries++
 		}
 	}
-}
-
-// A change that is told while a level is read is neither lost nor made twice.
-func TestIndex_ChangesWhileReading(t *testing.T) {
-	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
-		put(t, mine, "a/1", "x", 0)
-		put(t, mine, "a/2", "x", 0)
-		before, after := make(chan struct{}), make(chan struct{})
-		under.SetHook(func(op memory.Op, key string) memory.Fault {
-			if op == memory.OpLevel && key == "a" {
-				return memory.Fault{Pause: before, Hold: after}
-			}
-			return memory.Fault{}
-		})
-		s, f := show(t, x, "a")
-		settle()
-		put(t, mine, "a/0", "told and read", 0)
-		e := put(t, mine, "a/1", "told and read", 0)
-		synctest.Wait()
-		close(before)
-		synctest.Wait()
-		put(t, mine, "a/2", "told only", 0)
-		put(t, mine, "a/3/4", "told only", 0)
-		if err := mine.Delete(t.Context(), e); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-		close(after)
-		settle()
-		wantShown(t, mine, s)
-		if got, _ := f.all(); len(got) != 1 || *got[0].Count != 3 {
-			t.Errorf("was told %+v, want all at once", got)
-		}
-	})
-}
-
-// What was already there when a level was read is not told, however late the
-// watch tells of it.
-func TestIndex_OldChangesAreNotTold(t *testing.T) {
-	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
-		put(t, mine, "a/1", "x", 0)
-		settle()
-		late := make(chan struct{})
-		under.SetHook(func(op memory.Op, _ string) memory.Fault {
-			if op == memory.OpWatch {
-				return memory.Fault{Pause: late}
-			}
-			return memory.Fault{}
-		})
-		put(t, mine, "wakes", "the watch", 0)
-		synctest.Wait()
-		mkdir(t, mine, "a/d", time.Second)
-		put(t, mine, "a/d/old", "x", 0)
-		put(t, mine, "a/2", "x", time.Second)
-		time.Sleep(2 * time.Second) // they go
-		put(t, mine, "a/2", "y", 0)
-		put(t, mine, "a/d/new", "y", 0)
-		s, f := show(t, x, "a")
-		d, fd := show(t, x, "a/d")
-		settle()
-		close(late)
-		settle()
-		wantShown(t, mine, s)
-		wantShown(t, mine, d)
-		for _, f := range []*follower[DirState]{f, fd} {
-			if got, _ := f.all(); len(got) != 1 {
-				t.Errorf("was told %+v, want all at once", got)
-			}
-		}
-	})
-}
-
-// A directory comes or goes while it is read, after the store has looked.
-func TestIndex_ComesOrGoesWhileReading(t *testing.T) {
-	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
-		mkdir(t, mine, "goes", 0)
-		mkdir(t, mine, "above", 3*time.Second)
-		put(t, mine, "above/goes/x", "x", 0)
-		put(t, mine, "turns/x", "x", 0)
-		answer := make(chan struct{})
-		under.SetHook(func(op memory.Op, _ string) memory.Fault {
-			if op == memory.OpLevel {
-				return memory.Fault{Hold: answer}
-			}
-			return memory.Fault{}
-		})
-		var all []*shownDir
-		for _, dir := range []string{"comes", "goes", "above/goes", "turns"} {
-			s, _ := show(t, x, dir)
-			all = append(all, s)
-		}
-		settle()
-		put(t, mine, "comes/x", "x", 0)
-		if err := mine.RemoveDir(t.Context(), "goes"); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(3 * time.Second)
-		close(answer)
-		settle()
-		for i, s := range all {
-			wantShown(t, mine, s)
-			if _, gone, _ := s.now(); gone != (i == 1 || i == 2) {
-				t.Errorf("%s: gone %v", s.dir, gone)
-			}
-		}
-	})
-}
-
-// A directory that comes, goes and comes again.
-func TestIndex_DirectoryComesAndGoes(t *testing.T) {
-	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
-		s, f := show(t, x, "a/b")
-		if got := f.last(t); !got.Gone || got.Entry {
-			t.Errorf("first %+v, want that it is not there", got)
-		}
-		var asked atomic.Int64
-		under.SetHook(func(memory.Op, string) memory.Fault { asked.Add(1); return memory.Fault{} })
-		time.Sleep(time.Hour)
-		if n := asked.Load(); n > 0 {
-			t.Errorf("the store was asked %d times for what is not there", n)
-		}
-		put(t, mine, "a/b/c", "1", 0)
-		settle()
-		wantShown(t, mine, s)
-		mkdir(t, mine, "t", 2*time.Second)
-		put(t, mine, "t/u/v", "1", 0)
-		below, fb := show(t, x, "t/u")
-		settle()
-		wantShown(t, mine, below)
-		time.Sleep(2 * time.Second)
-		if got := fb.last(t); !got.Gone {
-			t.Errorf("after the end of what is above: %+v", got)
-		}
-		put(t, mine, "t/u", "an entry", 0)
-		if got := fb.last(t); !got.Gone || !got.Entry {
-			t.Errorf("with an entry of that name: %+v", got)
-		}
-		for _, f := range []*follower[DirState]{f, fb} {
-			if _, errs := f.all(); len(errs) > 0 {
-				t.Error(errs)
-			}
-		}
-	})
 }
 
 // Missed changes are found by reading again. A few are told one by one, so that
@@ -460,77 +316,6 @@ func TestIndex_IdleWithoutHistory(t *testing.T) {
 	})
 }
 
-func TestIndex_Page(t *testing.T) {
-	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
-		for i := range 25 {
-			put(t, mine, fmt.Sprintf("a/Key%02d", i), "x", 0)
-		}
-		put(t, mine, "a/other ö", "x", 0)
-		for _, c := range []struct {
-			q      Question
-			offset int
-			found  bool
-			count  int
-			first  string
-			n      int
-		}{
-			{Question{Limit: 10}, 0, false, 26, "Key00", 10},
-			{Question{Limit: 10, Offset: 20}, 20, false, 26, "Key20", 6},
-			{Question{Limit: 10, Offset: 30}, 30, false, 26, "", 0},
-			{Question{Limit: 10, Around: "Key15"}, 10, true, 26, "Key10", 10},
-			{Question{Limit: 10, Around: "Key155"}, 10, false, 26, "Key10", 10},
-			{Question{Limit: 10, Around: "zzz"}, 20, false, 26, "Key20", 6},
-			{Question{Limit: 10, Filter: "kEY1"}, 0, false, 10, "Key10", 10},
-			{Question{Limit: 3, Filter: "y1", Around: "Key14"}, 3, true, 10, "Key13", 3},
-			{Question{Limit: 3, Filter: "y1", Offset: 9}, 9, false, 10, "Key19", 1},
-			{Question{Limit: 3, Filter: "y1", Offset: 90}, 90, false, 10, "", 0},
-			{Question{Limit: 3, Filter: "^key0", Offset: 2}, 2, false, 10, "Key02", 3},
-			{Question{Limit: 3, Filter: "^ey"}, 0, false, 0, "", 0},
-			{Question{Limit: 3, Filter: "Ö"}, 0, false, 1, "other ö", 1},
-		} {
-			c.q.Dir = "a"
-			p := page(t, x, c.q)
-			first := ""
-			if len(p.Rows) > 0 {
-				first = p.Rows[0].Name
-			}
-			if p.Offset != c.offset || p.Found != c.found || p.Count != c.count || p.Of != 26 || first != c.first || len(p.Rows) != c.n {
-				t.Errorf("%+v: %+v", c.q, p)
-			}
-		}
-		_, err := x.Page(t.Context(), Question{Dir: "none", Limit: 1})
-		wantErr(t, "page of nothing", err, store.ErrNotFound)
-		_, err = x.Page(t.Context(), Question{Dir: "a/Key01", Limit: 1})
-		wantErr(t, "page of an entry", err, store.ErrInvalid)
-		if x.realms[""].top.sub("none") != nil {
-			t.Error("what is not there is remembered")
-		}
-	})
-}
-
-// Beyond the limit no more is read behind what is shown.
-func TestIndex_Limit(t *testing.T) {
-	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
-		for i := range 20 {
-			put(t, mine, fmt.Sprintf("a%02d/b", i), "x", 0)
-		}
-		x.realms[""].walker.limit = 30
-		f := follow[Counts](t, x.Counts, nil)
-		time.Sleep(time.Minute)
-		if got := f.last(t); !got.Limited || got.Complete || got.Dirs != 20 || got.Entries != 10 {
-			t.Errorf("counts %+v, want those up to the limit", got)
-		}
-		var found []string
-		end, err := x.Search(t.Context(), Search{Text: "/b", Limit: 100}, func(m Match) { found = append(found, m.Key) }, func(Searched) {})
-		if err != nil || len(found) != 20 || !reflect.DeepEqual(*end, Found{Searched{40, 40, true}, true, 20, false}) {
-			t.Errorf("found %q, %+v, %v; want what is beyond the limit, too", found, end, err)
-		}
-		if n := x.realms[""].rows; n != 30 {
-			t.Errorf("%d rows are kept", n)
-		}
-	})
-}
-
 // A request that outlives the module's drain is answered.
 func TestIndex_AfterItsEnd(t *testing.T) {
 	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
@@ -567,31 +352,6 @@ func TestIndex_ManyHidden(t *testing.T) {
 		time.Sleep(linger)
 		if n := realms(); n != 1 {
 			t.Errorf("%d realms are left", n)
-		}
-	})
-}
-
-// A plain PUT of etcd's API can make a directory in the place of an entry. What
-// comes into it is known from then on.
-func TestIndex_DirectoryInThePlaceOfAnEntry(t *testing.T) {
-	inBubble(t, func(t *testing.T, x *Index, under, mine *memory.Store) {
-		e := put(t, mine, "x", "1", 0)
-		follow(t, x.Counts, func(Counts) {})
-		settle()
-		r, _, release := x.use("")
-		defer release()
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		for i, n := range []store.Node{{Entry: store.Entry{Key: "x"}, Dir: true}, {Entry: store.Entry{Key: "x/y", Value: "2"}}} {
-			at := e.Modified + 1 + store.Revision(i)
-			n.Created, n.Modified = at, at
-			r.apply(store.TreeChange{Type: store.EventPut, Node: n, Revision: at})
-		}
-		if r.rows-r.dirs != 1 || r.dirs != 1 || !r.complete() {
-			t.Errorf("%d entries, %d directories, complete %v", r.rows-r.dirs, r.dirs, r.complete())
-		}
-		if l := r.at("x"); l == nil || l.state != loaded || l.rows.n != 1 {
-			t.Errorf("the level is %+v", l)
 		}
 	})
 }

@@ -70,7 +70,7 @@ func (x *Index) Dir(dir string) live.Source {
 			if !gone {
 				again = time.After(freshen)
 			}
-			if err := wait(ctx, pause, changed, nil, ill, again); err != nil {
+			if err := (live.Changes{changed, ill}).Wait(ctx, pause, again); err != nil {
 				return err
 			}
 			if time.Since(looked) >= freshen {
@@ -139,7 +139,7 @@ func (x *Index) Follow(key string) live.Source {
 				// Its TTL may be extended without a word, see [store.Tree].
 				again = time.After(time.Until(time.UnixMilli(state.Node.Expires)) + overdue)
 			}
-			if err := wait(ctx, pause, changed, rows, ill, again); err != nil {
+			if err := (live.Changes{changed, rows, ill}).Wait(ctx, pause, again); err != nil {
 				return err
 			}
 			if state.Node != nil && state.Node.Expires != 0 && time.Since(time.UnixMilli(state.Node.Expires)) >= overdue {
@@ -196,26 +196,5 @@ func (r *realm) unlook(key string, n *watched) {
 	defer r.mu.Unlock()
 	if n.users--; n.users == 0 && r.nodes[key] == n {
 		delete(r.nodes, key)
-	}
-}
-
-// wait returns when one of the channels says so, and pause has passed since the
-// call at least. It returns ctx's error.
-func wait(ctx context.Context, pause time.Duration, changed, more, ill <-chan struct{}, again <-chan time.Time) error {
-	earliest := time.NewTimer(pause)
-	defer earliest.Stop()
-	select {
-	case <-changed:
-	case <-more:
-	case <-ill:
-	case <-again:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	select {
-	case <-earliest.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

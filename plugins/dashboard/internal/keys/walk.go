@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/etcd-modules/modhost/plugins/dashboard/internal/live"
 	"github.com/etcd-modules/modhost/sdk/store"
 )
 
@@ -186,7 +187,7 @@ func (x *Index) Counts(ctx context.Context, send func(any) error) error {
 		if err := send(counts); err != nil {
 			return err
 		}
-		if err := wait(ctx, time.Second, changed, nil, ill, nil); err != nil {
+		if err := (live.Changes{changed, ill}).Wait(ctx, time.Second, nil); err != nil {
 			return err
 		}
 	}

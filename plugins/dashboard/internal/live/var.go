@@ -51,20 +51,29 @@ func Follow[T any](v *Var[T], pause time.Duration, show func(T) any) Source {
 					return err
 				}
 			}
-			if err := Wait(ctx, changed, pause); err != nil {
+			if err := (Changes{changed}).Wait(ctx, pause, nil); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// Wait returns when changed is closed, and pause has passed since the call at
-// least. It returns ctx's error.
-func Wait(ctx context.Context, changed <-chan struct{}, pause time.Duration) error {
+// Changes are channels one of which is closed when something has changed. nil
+// ones never are.
+type Changes [4]<-chan struct{}
+
+// Wait returns when one of them is closed, or again has something to say, and
+// pause has passed since the call at least. again may be nil. It returns ctx's
+// error.
+func (on Changes) Wait(ctx context.Context, pause time.Duration, again <-chan time.Time) error {
 	earliest := time.NewTimer(pause)
 	defer earliest.Stop()
 	select {
-	case <-changed:
+	case <-on[0]:
+	case <-on[1]:
+	case <-on[2]:
+	case <-on[3]:
+	case <-again:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
