@@ -30,12 +30,14 @@ function queryOf(params) {
 }
 
 /**
- * Gives an order. It is sent once: who gets no answer looks at what has become of it before it is sent again.
+ * Gives an order. It is sent once: who gets no answer, also after half a minute, looks at what has become of it before it is sent again.
  * @param {string} path
  * @param {unknown} [body]
  * @param {{signal?: AbortSignal}} [options]
  */
-export const post = (path, body = {}, options = {}) => send("POST", path, body, options);
+export const post = (path, body = {}, options = {}) => send("POST", path, body, { signal: AbortSignal.timeout(patience), ...options });
+
+const patience = 30000; // ms; the server gives up long before
 
 /** The address of something to load without scripts. @param {string} path */
 export const address = (path) => base + "api/" + path;
@@ -76,7 +78,8 @@ export async function* lines(path, { params = {}, body, signal } = {}) {
 
 async function send(method, path, body, options) {
   const answer = await ask(method, path, body, options);
-  const data = read(await answer.text(), answer.status);
+  const text = await answer.text().catch((e) => { throw e.name === "AbortError" ? e : new APIError(0, { message: T.error.noAnswer, cause: String(e.message ?? e) }); });
+  const data = read(text, answer.status);
   if (!answer.ok) throw new APIError(answer.status, data ?? { message: answer.statusText });
   return data;
 }

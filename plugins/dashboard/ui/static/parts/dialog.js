@@ -5,15 +5,25 @@ import { T } from "../text.js";
 import { Problem } from "./problem.js";
 
 /**
- * A dialog that shows children. handle.current gets open() and close().
- * @param {{handle: any, title: string, children?: any, wide?: boolean, onClose?: () => void}} props
+ * A dialog that shows children. handle.current gets open() and close(). While it is busy the user can't close it: the outcome would be lost.
+ * @param {{handle: any, title: string, children?: any, wide?: boolean, busy?: boolean, onClose?: () => void}} props
  */
-export function Dialog({ handle, title, children, wide, onClose }) {
+export function Dialog({ handle, title, children, wide, busy = false, onClose }) {
   const element = useRef(/** @type {HTMLDialogElement | null} */ (null));
   const id = useId();
   const [shown, setShown] = useState(false);
+  const open = useRef(false);
+  // At once and not when the browser tells of it, which is a task later: until then the page would take a click that opens the dialog again for one on a dialog that is open, and lose it.
+  const ended = useRef(() => {});
+  ended.current = () => {
+    if (!open.current) return;
+    open.current = false;
+    setShown(false);
+    onClose?.();
+  };
+  const close = () => { element.current?.close(); ended.current(); };
   // While it is drawn and not in an effect: who has the handle may open the dialog in an effect, which a signal can bring about before ours.
-  handle.current ??= { open: () => setShown(true), close: () => element.current?.close() };
+  handle.current ??= { open: () => { open.current = true; setShown(true); }, close };
   // Only with its content in it: the browser looks then for what shall have the focus.
   useLayoutEffect(() => {
     if (shown && !element.current?.open) element.current?.showModal();
@@ -25,8 +35,8 @@ export function Dialog({ handle, title, children, wide, onClose }) {
     /** @type {HTMLElement | null} */ (e.querySelector("footer button:not(:disabled)") ?? e.querySelector("header button"))?.focus();
   });
   return html`
-    <dialog ref=${element} class=${wide ? "wide" : ""} aria-labelledby=${id} onClose=${() => { setShown(false); onClose?.(); }}>
-      <header><h2 id=${id}>${title}</h2><button type="button" class="quiet" aria-label=${T.dialog.close} onClick=${() => element.current?.close()}>✕</button></header>
+    <dialog ref=${element} class=${wide ? "wide" : ""} aria-labelledby=${id} onCancel=${(e) => { e.preventDefault(); if (!busy) close(); }} onClose=${() => { if (!element.current?.open) ended.current(); }}>
+      <header><h2 id=${id}>${title}</h2><button type="button" class="quiet" aria-label=${T.dialog.close} disabled=${busy} onClick=${close}>✕</button></header>
       ${shown ? children : null}
     </dialog>`;
 }
@@ -58,16 +68,30 @@ export function Confirm({ title, children, verb, typed, typedLabel, blocked = fa
     }
   }
   return html`
-    <${Dialog} handle=${handle} title=${title} onClose=${onClose}>
+    <${Dialog} handle=${handle} title=${title} busy=${busy} onClose=${onClose}>
       <form onSubmit=${submit}>
         ${children}
         ${typed === undefined ? null : html`<label class="field"><span>${typedLabel}</span>
           <input value=${written} autocomplete="off" spellcheck=${false} onInput=${(e) => setWritten(e.currentTarget.value)} /></label>`}
         <${Problem} error=${problem} />
         <footer>
-          <button type="button" autofocus onClick=${() => handle.current.close()}>${T.dialog.cancel}</button>
+          <button type="button" autofocus disabled=${busy} onClick=${() => handle.current.close()}>${T.dialog.cancel}</button>
           <button class=${danger ? "danger" : "primary"} disabled=${!ready || busy}>${busy ? T.dialog.working : verb}</button>
         </footer>
       </form>
+    <//>`;
+}
+
+/**
+ * Answers a key stroke for which there is a button that does not work now.
+ * @param {{title: string, why: string, onClose: () => void}} props
+ */
+export function Refusal({ title, why, onClose }) {
+  const handle = useRef(/** @type {any} */ (null));
+  useEffect(() => handle.current.open(), []);
+  return html`
+    <${Dialog} handle=${handle} title=${title} onClose=${onClose}>
+      <p>${why}</p>
+      <footer><button type="button" autofocus onClick=${() => handle.current.close()}>${T.dialog.close}</button></footer>
     <//>`;
 }
