@@ -22,13 +22,13 @@ const ahead = signal(0);
 /** What the latest pulses say of it. @type {number[]} */
 let distances = [];
 
-/** Whether the stream is known to have broken off. */
+/** Whether the stream is known to have broken off, or to say nothing. */
 const broken = signal(false);
 
 /** "connecting", "live" or "stale". */
 export const connection = computed(() => {
   if (heard.value === 0) return broken.value ? "stale" : "connecting";
-  return broken.value || tick.value - heard.value > 2500 ? "stale" : "live";
+  return broken.value || tick.value - heard.value > 3500 /* the worker is gone too */ ? "stale" : "live";
 });
 
 /** When what is shown was last known to be true: ms by our clock. */
@@ -74,7 +74,7 @@ function receive(m) {
     location.reload();
     return;
   }
-  if (m.topic === "lost") {
+  if (m.topic === "lost" || m.topic === "quiet") {
     broken.value = true;
     tick.value = at;
     return;

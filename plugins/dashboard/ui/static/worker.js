@@ -2,18 +2,17 @@
 // is added, which sends all of each topic again; so a tab never has to be told what it has missed.
 
 const base = new URL("../../", import.meta.url);
-const silence = 2500; // ms without a pulse, which comes every second: the stream is dead
+// Without a pulse, which comes every second: after so many ms what is shown may be old, and after so many more the stream is dead.
+const quiet = 1700;
+const dead = 800;
 /** @type {Map<MessagePort, Set<string>>} */
 const tabs = new Map();
 /** @type {EventSource | null} */
 let stream = null;
 let topics = new Set();
-let heard = 0;
+let watching = 0;
 let failures = 0;
 let planned = 0;
-
-/** Milliseconds that no change of the clock moves. */
-const now = () => performance.now();
 
 /** @param {unknown} message @param {string} [topic] */
 function tell(message, topic) {
@@ -26,6 +25,15 @@ function wanted() {
   return all;
 }
 
+/** The stream has said something, or begins. */
+function hear() {
+  clearTimeout(watching);
+  watching = setTimeout(() => {
+    tell({ topic: "quiet" });
+    watching = setTimeout(lost, dead);
+  }, quiet);
+}
+
 /** Opens the stream after a moment, in which more wishes may come. */
 function plan(wait) {
   clearTimeout(planned);
@@ -34,6 +42,7 @@ function plan(wait) {
 
 function open() {
   planned = 0;
+  clearTimeout(watching);
   stream?.close();
   stream = null;
   if (tabs.size === 0) return;
@@ -42,10 +51,10 @@ function open() {
   for (const topic of [...topics].sort()) url.searchParams.append("topic", topic);
   const mine = new EventSource(url);
   stream = mine;
-  heard = now();
+  hear();
   mine.onmessage = (e) => {
     if (mine !== stream) return;
-    heard = now();
+    hear();
     failures = 0;
     const message = JSON.parse(e.data);
     tell(message, message.topic === "hello" || message.topic === "pulse" ? undefined : message.topic);
@@ -57,6 +66,7 @@ function open() {
 
 /** The stream has broken off: others are tried, soon at first. */
 function lost() {
+  clearTimeout(watching);
   stream?.close();
   stream = null;
   failures++;
@@ -65,10 +75,6 @@ function lost() {
   if (failures === 2) fetch(base, { method: "HEAD", cache: "no-store" }).then((answer) => { if (answer.status === 401) tell({ topic: "signedOut" }); }, () => {});
   plan(Math.min(5000, 250 * 2 ** Math.min(failures, 5)));
 }
-
-setInterval(() => {
-  if (stream && now() - heard > silence) lost();
-}, 500);
 
 /** @param {MessagePort} port */
 function join(port) {
