@@ -14,11 +14,12 @@ import (
 // A clusterArea is the area of etcd's members.
 type clusterArea struct {
 	background
+	env   *sdk.Env
 	watch *cluster.Watch // nil without the privilege
 }
 
 func newClusterArea(env *sdk.Env, hub *live.Hub) *clusterArea {
-	a := &clusterArea{}
+	a := &clusterArea{env: env}
 	if env.Cluster != nil {
 		a.watch = &cluster.Watch{Inspector: env.Cluster, Streams: hub.Streams}
 		a.start(a.watch.Run)
@@ -29,8 +30,11 @@ func newClusterArea(env *sdk.Env, hub *live.Hub) *clusterArea {
 func (a *clusterArea) routes(*http.ServeMux) {}
 
 func (a *clusterArea) source(name, arg string) live.Source {
-	if name != "members" || a.watch == nil {
+	if name != "members" {
 		return nil
+	}
+	if a.watch == nil {
+		return live.Never(lacks(a.env, sdk.PrivilegeCluster))
 	}
 	return whole(func(context.Context) (any, live.Changes, error) {
 		s, changed := a.watch.State()

@@ -149,6 +149,11 @@ func (d *dashboard) hello(r *http.Request) any {
 	return h
 }
 
+// lacks says that the config does not grant what something needs.
+func lacks(env *sdk.Env, privilege string) error {
+	return sdk.NewError(sdk.CodeReadOnly, fmt.Sprintf("the config does not grant module %q the privilege %q; add it to privileges in its block", env.Name, privilege))
+}
+
 // source finds a topic by its name, "topic" or "topic:argument".
 func (d *dashboard) source(topic string) (live.Source, error) {
 	name, arg, _ := strings.Cut(topic, ":")

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -101,6 +103,40 @@ func TestDashboard_PagesOfOtherSites(t *testing.T) {
 	}
 	if r := ask("/keys?at=/a", "cross-site"); r.Status != 200 {
 		t.Errorf("a link of another site: %v", r)
+	}
+}
+
+// A topic that needs a privilege says which, and one that there is not says so.
+func TestDashboard_TopicsWithoutPrivileges(t *testing.T) {
+	h, err := New(defaults(), &sdk.Env{Name: "window"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := h.(*dashboard)
+	defer d.Close(t.Context()) //nolint:errcheck // never fails
+	for topic, privilege := range map[string]string{
+		"keys": "keys", "dir:/a": "keys", "node:/a": "keys", "locks": "keys", "locks:lock:a": "keys", "locks.counts": "keys", "leaders": "keys", "leaders:leader:a": "keys",
+		"members": "cluster", "modules": "modules", "module:lock": "modules", "log:lock": "modules",
+	} {
+		source, err := d.source(topic)
+		if err != nil {
+			t.Errorf("topic %q: %v", topic, err)
+			continue
+		}
+		err = source(t.Context(), nil)
+		if e := new(sdk.Error); !errors.As(err, &e) || e.Code != sdk.CodeReadOnly || !strings.Contains(e.Cause, `"window"`) || !strings.Contains(e.Cause, fmt.Sprintf("%q", privilege)) {
+			t.Errorf("topic %q: %v, want that %q is missing", topic, err, privilege)
+		}
+	}
+	for _, topic := range []string{"nav", "samples", "overview"} {
+		if _, err := d.source(topic); err != nil {
+			t.Errorf("topic %q: %v", topic, err)
+		}
+	}
+	for _, topic := range []string{"none", "keys.counts", "lockss", ""} {
+		if _, err := d.source(topic); err == nil || !strings.Contains(err.Error(), "no topic") {
+			t.Errorf("topic %q: %v", topic, err)
+		}
 	}
 }
 

@@ -48,21 +48,19 @@ func (a *keysArea) routes(mux *http.ServeMux) {
 	} {
 		mux.HandleFunc(pattern, handle(a.d.env.Logger, func(w http.ResponseWriter, r *http.Request) error {
 			if a.index == nil {
-				return noKeys
+				return lacks(a.d.env, sdk.PrivilegeKeys)
 			}
 			return told(w, f(w, r))
 		}))
 	}
 }
 
-var noKeys = sdk.NewError(sdk.CodeReadOnly, `the config does not grant the dashboard etcd's keys; add "keys" to its privileges`)
-
 func (a *keysArea) source(name, arg string) live.Source {
 	if name != "keys" && name != "dir" && name != "node" {
 		return nil
 	}
 	if a.index == nil {
-		return live.Never(noKeys)
+		return live.Never(lacks(a.d.env, sdk.PrivilegeKeys))
 	}
 	if name == "keys" {
 		return a.index.Counts

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net"
 	"net/http"
 
@@ -37,16 +36,17 @@ func (a *lineArea) routes(mux *http.ServeMux) {
 // wait.
 func (a *lineArea) source(name, arg string) live.Source {
 	switch {
-	case a.board == nil:
+	case name != a.name && name != a.name+".counts":
 		return nil
+	case a.board == nil:
+		return live.Never(lacks(a.env, sdk.PrivilegeKeys))
 	case name == a.name && arg == "":
 		return a.board.Source
 	case name == a.name:
 		return a.board.QueueSource(arg)
-	case name == a.name+".counts":
+	default:
 		return live.Follow(a.board.Counts(), 0, func(c lines.Counts) any { return c })
 	}
-	return nil
 }
 
 func (a *lineArea) close() {
@@ -55,15 +55,10 @@ func (a *lineArea) close() {
 	}
 }
 
-// missing says why there is no board.
-func (a *lineArea) missing() error {
-	return sdk.NewError(sdk.CodeReadOnly, fmt.Sprintf("module %q may not see lines; add %q to privileges in its block", a.env.Name, sdk.PrivilegeKeys))
-}
-
 // release takes a place out of its line.
 func (a *lineArea) release(w http.ResponseWriter, r *http.Request) error {
 	if a.board == nil {
-		return a.missing()
+		return lacks(a.env, sdk.PrivilegeKeys)
 	}
 	var o lines.Order
 	if err := order(r, &o); err != nil {
@@ -80,7 +75,7 @@ func (a *lineArea) release(w http.ResponseWriter, r *http.Request) error {
 // value answers with the whole value of a place.
 func (a *lineArea) value(w http.ResponseWriter, r *http.Request) error {
 	if a.board == nil {
-		return a.missing()
+		return lacks(a.env, sdk.PrivilegeKeys)
 	}
 	q := r.URL.Query()
 	value, err := a.board.Value(q.Get("module"), q.Get("name"), q.Get("index"))

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 
@@ -45,8 +44,8 @@ func (a *moduleArea) source(name, arg string) live.Source {
 		return a.ring.Source
 	case name == "nav" && a.list == nil:
 		return constant(map[string]any{})
-	case a.list == nil:
-		return nil
+	case a.list == nil && (name == "modules" || name == "module" || name == "log"):
+		return live.Never(lacks(a.env, sdk.PrivilegeModules))
 	case name == "nav":
 		return a.follow(func(_ context.Context, s modules.State) (any, error) { return a.nav(s.Modules), nil })
 	case name == "modules":
@@ -202,7 +201,7 @@ func (a *moduleArea) restart(w http.ResponseWriter, r *http.Request) error {
 // order reads an order about the module whose name stands in name.
 func (a *moduleArea) order(r *http.Request, v any, name *string) error {
 	if a.env.Modules == nil {
-		return sdk.NewError(sdk.CodeReadOnly, fmt.Sprintf("the config does not let module %q switch others: it lacks the privilege %q", a.env.Name, sdk.PrivilegeModules))
+		return lacks(a.env, sdk.PrivilegeModules)
 	}
 	if err := order(r, v); err != nil {
 		return err
