@@ -1,5 +1,5 @@
 // The pages Locks and Leaders: a list of lines, one of which is open, and how they have changed hands.
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { hello, store, useTopic } from "../live.js";
 import { base, change, query } from "../route.js";
@@ -52,6 +52,7 @@ function Lines({ kind, data, modules }) {
   const by = { text: q.get("q") ?? "", module: q.get("module") ?? "", sort: q.get("sort") || kind.sort };
   const open = q.get("open") ?? "";
   const [asking, setAsking] = useState(/** @type {any} */ (null));
+  const ask = useCallback((line, place, waiting) => setAsking({ line, place, waiting }), []);
 
   const ended = useMemo(() => byLine(data), [data.endings]);
   const all = useMemo(() => [...kind.rows(data, ended)], [data, ended]);
@@ -71,8 +72,7 @@ function Lines({ kind, data, modules }) {
         <h2 class="sr">${words.table}</h2>
         <${Toolbar} kind=${kind} by=${by} modules=${modules} />
         ${chosen.length === 0 && all.length > 0 ? html`<p class="empty">${words.noMatch(by.text || by.module)} <button type="button" onClick=${() => change({ q: "", module: "", page: "" })}>${words.showAll}</button></p>` : null}
-        ${rows.length ? html`<${Table} kind=${kind} rows=${rows} sort=${by.sort} open=${open} data=${data} ended=${ended} modules=${modules}
-          ask=${(line, place, waiting) => setAsking({ line, place, waiting })} />` : null}
+        ${rows.length ? html`<${Table} kind=${kind} rows=${rows} sort=${by.sort} open=${open} data=${data} ended=${ended} modules=${modules} ask=${ask} />` : null}
         <${Pager} at=${at} param="page" label=${words.table} words=${words} />`}
       <${History} area=${area} data=${data} endings=${useMemo(() => [...data.endings].reverse(), [data.endings])} modules=${modules} words=${words} />
     </div>
@@ -146,11 +146,14 @@ function Head({ id, title, num, sort, words }) {
     </th>`;
 }
 
-/** Between two holders the button stays, so that the focus does; it opens the row then, where each place has a button. */
+/**
+ * Between two holders the button stays, so that the focus does; it opens the row then, where each place has a button.
+ * Of many rows few change at a time: the others are not drawn again.
+ */
 function Row({ line, kind, context, several, open, data, ask }) {
   const { words } = kind;
   const why = refused(words, data.contacts.find((c) => c.module === line.module));
-  return html`
+  const row = () => html`
     <tr class=${open ? "chosen" : ""}>
       <td data-label=${words.name}>
         <button type="button" class="quiet toggle" aria-expanded=${open} onClick=${() => change({ open: open ? "" : line.key, ends: "" }, false)}>
@@ -160,6 +163,7 @@ function Row({ line, kind, context, several, open, data, ask }) {
       ${kind.columns.map((c) => html`<td data-label=${c.title} class=${c.num ? "num" : c.once ? "once" : ""}>${c.cell(line, context)}</td>`)}
       <td class="num act">${line.holder || line.waiting ? html`<${Order} of=${words.releaseOf(line.name)} why=${why} onClick=${() => (line.holder ? ask(line, line.holder, false) : change({ open: line.key }))}>${words.release}<//>` : null}</td>
     </tr>`;
+  return useMemo(row, [line, kind, several, open, why, ask, context.began, context.ended.get(line.key)?.[0] /* the newest */]);
 }
 
 /** Arrows go from row to row, and open and close them. @param {KeyboardEvent} e */

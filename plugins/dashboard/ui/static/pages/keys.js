@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { hello, stale, useTopic } from "../live.js";
+import { Refusal } from "../parts/dialog.js";
 import { change, go, href, query } from "../route.js";
 import { subject } from "../shell.js";
 import { T } from "../text.js";
@@ -48,7 +49,7 @@ export default function Page() {
     removeKey: (node) => ask({ kind: "key", node }),
   };
   async function removePath(target) {
-    if (why) return;
+    if (why) return ask({ kind: "refused" });
     const node = await look(target).catch(() => null);
     if (node?.dir) act.remove([{ key: target, dir: true }]);
     else if (node) act.removeKey(node);
@@ -61,7 +62,7 @@ export default function Page() {
       (back.current?.isConnected ? back.current : page.current?.querySelector(".tree"))?.focus();
     });
   }
-  useShortcuts(wish, why ? () => {} : () => act.create(path === "/" || tree.root.level.count === null ? "/" : path.slice(0, path.lastIndexOf("/"))), () => page.current?.querySelector(".tree")?.focus());
+  useShortcuts(wish, why ? () => ask({ kind: "refused" }) : () => act.create(path === "/" || tree.root.level.count === null ? "/" : path.slice(0, path.lastIndexOf("/"))), () => page.current?.querySelector(".tree")?.focus());
 
   return html`
     <div class=${"keys-page" + (at ? " opened" : "")} ref=${page}>
@@ -90,6 +91,7 @@ export default function Page() {
     ${dialog?.kind === "create" ? html`<${Create} begin=${dialog.begin} made=${open} closed=${closed} />` : null}
     ${dialog?.kind === "key" ? html`<${RemoveKey} node=${dialog.node} removed=${() => {}} closed=${closed} />` : null}
     ${dialog?.kind === "many" ? html`<${RemoveMany} items=${dialog.items} removed=${clear} closed=${closed} />` : null}
+    ${dialog?.kind === "refused" ? html`<${Refusal} title=${K.refused} why=${why} onClose=${closed} />` : null}
     ${dialog?.kind === "import" ? html`<${Import} why=${why} closed=${closed} />` : null}`;
 }
 

@@ -8,12 +8,13 @@ import { stylesheet } from "./sheet.js";
 /** @type {Promise<any> | null} */
 let loading = null;
 
-/** Loads uPlot, once the browser has nothing better to do. */
+/** Loads uPlot, once the browser has nothing better to do; a failure is tried again by the next graph that is opened. */
 export function library() {
   loading ??= new Promise((ready) => {
     const idle = globalThis.requestIdleCallback ?? ((f) => setTimeout(f, 50));
     requestAnimationFrame(() => idle(ready));
   }).then(() => Promise.all([import("../vendor/uplot.mjs"), stylesheet("vendor/uplot.css")])).then(([m]) => m.default);
+  loading.catch(() => { loading = null; });
   return loading;
 }
 

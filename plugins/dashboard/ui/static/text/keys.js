@@ -11,6 +11,7 @@ export const K = {
   unsaved: "edited, not saved",
   hidden: "This is hidden: a name in it begins with an underscore, so etcd leaves it out of what it lists above.",
   away: "Not known while etcd does not answer. It comes by itself.",
+  refused: "Nothing can be changed now",
   stale: "Nothing can be changed while there is no connection to etcd.",
   counters: (/** @type {number} */ entries, /** @type {number} */ dirs, /** @type {boolean} */ complete) =>
     `${count(entries, "key", "keys")} in ${count(dirs, "directory", "directories")}${complete ? "" : ", still counting"}`,

@@ -34,6 +34,7 @@ export class Level {
     /** @type {WeakMap<Row, number>} */
     this.epochs = new WeakMap();
     this.held = 0; // rows that are not empty, at most
+    this.failures = 0; // one after the other
     this.waiting = /** @type {any[]} */ ([]); // pages from ahead
     this.asked = /** @type {Set<number>} */ (new Set());
     this.first = 0;
@@ -48,6 +49,7 @@ export class Level {
       if (s.error === this.error) return;
       this.error = s.error;
       this.version.value++;
+      if (!s.error) this.pump();
     });
     this.pump();
   }
@@ -88,12 +90,15 @@ export class Level {
     let again = 0;
     try {
       this.take(await get("keys/page", { dir: this.path, offset, limit: pageSize }));
+      this.failures = 0;
     } catch (error) {
       if (this.count === null) {
         this.error = error;
         this.version.value++;
       }
-      again = 1000;
+      // The topic tells by itself when what it lacked is back.
+      again = this.state?.value.error ? 0 : Math.min(15000, 1000 * 2 ** this.failures++);
+      if (!again) return;
     } finally {
       this.asked.delete(offset);
     }
