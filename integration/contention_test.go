@@ -77,6 +77,7 @@ func TestLock_CheckerFindsBrokenRules(t *testing.T) {
 // Clients that queue one after the other are served in that order, whichever
 // host they came by.
 func TestLock_FirstComeFirstServed(t *testing.T) {
+	t.Parallel()
 	hosts := twoHosts(t, programs(t))
 	var locks []*drive.Lock
 	for _, host := range hosts {

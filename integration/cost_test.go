@@ -43,6 +43,7 @@ func (m *meter) entries(sessions int) (all, byTime int) {
 }
 
 func TestLock_UncontendedCostsTwoEntries(t *testing.T) {
+	t.Parallel()
 	h := programs(t).Start(t, drive.Embedded)
 	l := h.Lock(t, "cost")
 	m := newMeter(t, h.Etcd)
@@ -61,6 +62,7 @@ func TestLock_UncontendedCostsTwoEntries(t *testing.T) {
 }
 
 func TestLock_ContendedCostsThreeEntries(t *testing.T) {
+	t.Parallel()
 	h := programs(t).Start(t, drive.Embedded)
 	l := h.Lock(t, "cost")
 	first := l.Take()

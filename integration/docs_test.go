@@ -157,6 +157,7 @@ func TestDocs_Matches(t *testing.T) {
 // address: a .curlrc leads curl from there to the host, which is on a free
 // port.
 func TestDocs_CommandsRun(t *testing.T) {
+	t.Parallel()
 	for _, file := range []string{"README.md", "plugins/lock/README.md", "plugins/leader/README.md", "plugins/dashboard/README.md"} {
 		t.Run(strings.ReplaceAll(file, "/", "-"), func(t *testing.T) {
 			home := t.TempDir()
@@ -268,6 +269,7 @@ func buildPlugin(t *testing.T, source, config block) string {
 }
 
 func TestDocs_ConfigsAreValid(t *testing.T) {
+	t.Parallel()
 	check := func(t *testing.T, where, file string) {
 		t.Helper()
 		out, err := exec.Command(filepath.Join(programs(t).Dir, "modhost"), "config", "check", "--config", file).CombinedOutput()

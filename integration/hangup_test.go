@@ -16,6 +16,7 @@ func pass(i, n int) { <-time.After(drive.Soon() / 200 * time.Duration(i) / time.
 // TestLock_ClientLeavesBeforeItsGrant has clients hang up at every moment
 // between the request and the answer. Their grants would last ten minutes.
 func TestLock_ClientLeavesBeforeItsGrant(t *testing.T) {
+	t.Parallel()
 	h := programs(t).Start(t, drive.Embedded)
 	const clients = 100
 	answered := 0
@@ -35,6 +36,7 @@ func TestLock_ClientLeavesBeforeItsGrant(t *testing.T) {
 // TestLock_WaiterLeavesAtTheRelease has waiters hang up at about the moment at
 // which their predecessors release the lock.
 func TestLock_WaiterLeavesAtTheRelease(t *testing.T) {
+	t.Parallel()
 	h := programs(t).Start(t, drive.Embedded)
 	const clients = 100
 	answered := 0

@@ -63,6 +63,7 @@ func TestInspect_SingleMember(t *testing.T) {
 // What is told of three members: all well, one paused, its end, and the leader
 // cut off from the others.
 func TestInspect_Cluster(t *testing.T) {
+	t.Parallel()
 	cluster := plain(t).StartCluster(t, 3)
 	inspect := inspector(t, cluster)
 

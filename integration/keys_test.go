@@ -107,6 +107,7 @@ func TestKeys_WideDirectory(t *testing.T) {
 // A directory goes with all in it, but what was changed or made since it was
 // looked at, and what has a name that begins alike.
 func TestKeys_RecursiveDelete(t *testing.T) {
+	t.Parallel()
 	h := programs(t).Start(t, drive.Embedded+drive.Dashboard(""))
 	b := browseKeys(t, h)
 	const n = 1000
@@ -168,6 +169,7 @@ func TestKeys_RecursiveDelete(t *testing.T) {
 // A TTL that somebody extends by etcd's refresh, of which no watch is told, is
 // shown all the same when it should have run out.
 func TestKeys_RefreshedTTL(t *testing.T) {
+	t.Parallel()
 	h := programs(t).Start(t, drive.Embedded+drive.Dashboard(""))
 	b := browseKeys(t, h)
 	b.mustPut("/a/x", "1", "ttl", "2")
@@ -211,6 +213,7 @@ func residentKB(t *testing.T, pid int) int {
 // No update is lost, whoever writes: each adds its mark to what it has read, and
 // who is told of a success finds its mark in the end.
 func TestKeys_NoUpdateIsLost(t *testing.T) {
+	t.Parallel()
 	h := programs(t).Start(t, drive.Embedded+drive.Dashboard(""))
 	b := browseKeys(t, h)
 	b.mustPut("/doc", "", "ttl", "1000")
@@ -265,6 +268,7 @@ func TestKeys_NoUpdateIsLost(t *testing.T) {
 
 // A saving keeps the TTL to the second, if asked to.
 func TestKeys_SavingKeepsTheTTL(t *testing.T) {
+	t.Parallel()
 	h := programs(t).Start(t, drive.Embedded+drive.Dashboard(""))
 	b := browseKeys(t, h)
 	b.mustPut("/a", "1", "ttl", "100")
@@ -295,6 +299,7 @@ func TestKeys_SavingKeepsTheTTL(t *testing.T) {
 
 // Keys as nobody should name them, and those that are hidden.
 func TestKeys_OddAndHidden(t *testing.T) {
+	t.Parallel()
 	h := programs(t).Start(t, drive.Embedded+drive.Dashboard(""))
 	b := browseKeys(t, h)
 	odd := []string{"a b", "q?x=1", "#top", "100%", "%2f", "user@host", "äöü 日本 🔒", "a&b=c", "<script>", `"quote'`, "plus+plus", "semi;colon", "back\\slash", "line\nbreak"}
@@ -395,6 +400,7 @@ func TestKeys_FollowsAStorm(t *testing.T) {
 // Etcd goes, says nothing for a while and comes back: topics say so, pages keep
 // what they have, nothing is written twice, and all goes on by itself.
 func TestKeys_EtcdGoneAndBack(t *testing.T) {
+	t.Parallel()
 	c := programs(t).StartCluster(t, 1)
 	h := programs(t).Start(t, drive.Joined(c.Endpoints()...)+drive.Dashboard(""))
 	b := browseKeys(t, h)
@@ -450,6 +456,7 @@ func TestKeys_EtcdGoneAndBack(t *testing.T) {
 
 // A reply that is lost is told as that, and the write is there once.
 func TestKeys_LostReply(t *testing.T) {
+	t.Parallel()
 	c := programs(t).StartCluster(t, 1)
 	between := drive.NewTamperer(t, c.Members[0].URL)
 	h := programs(t).Start(t, drive.Joined(between.URL)+drive.Dashboard(""))

@@ -10,6 +10,7 @@ import (
 // TestLock_WaiterSurvivesUnrelatedWrites lets somebody wait while etcd takes
 // five times as many other writes as its v2 API remembers for watchers.
 func TestLock_WaiterSurvivesUnrelatedWrites(t *testing.T) {
+	t.Parallel()
 	h := programs(t).Start(t, drive.Embedded)
 	l := h.Lock(t, "patient")
 	holder := l.Take()

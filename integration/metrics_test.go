@@ -91,6 +91,7 @@ func busy(t *testing.T, h *drive.Host) {
 }
 
 func TestMetrics_OfHostAndModule(t *testing.T) {
+	t.Parallel()
 	h := programs(t).Start(t, drive.Embedded)
 	busy(t, h)
 	var s scrape
@@ -303,6 +304,7 @@ func TestDashboard_IsWhole(t *testing.T) {
 
 // A plugin that does not answer keeps nothing of the host's from being told.
 func TestMetrics_PluginHangs(t *testing.T) {
+	t.Parallel()
 	h := programs(t).Start(t, drive.Embedded)
 	if n := scraped(t, h).value("modhost_queue_grants_total", `module="lock"`); n != 0 {
 		t.Fatalf("grants at the start: %v", n)
@@ -330,6 +332,7 @@ func TestMetrics_PluginHangs(t *testing.T) {
 
 // Lock and leader count the same things on the same store.
 func TestMetrics_LockAndLeaderAreApart(t *testing.T) {
+	t.Parallel()
 	h := programs(t).Start(t, drive.Embedded+"module \"leader\" {\n}\n")
 	h.Lock(t, "a").Take()
 	for _, name := range []string{"x", "y"} {
@@ -346,6 +349,7 @@ func TestMetrics_LockAndLeaderAreApart(t *testing.T) {
 }
 
 func TestMetrics_Reloads(t *testing.T) {
+	t.Parallel()
 	h := programs(t).Start(t, drive.Embedded)
 	const at = "modhost_last_reload_success_timestamp_seconds"
 	first := scraped(t, h).value(at)
@@ -377,6 +381,7 @@ func TestMetrics_Reloads(t *testing.T) {
 
 // What the store does not tell is not made up.
 func TestMetrics_WithoutEtcd(t *testing.T) {
+	t.Parallel()
 	h := programs(t).Launch(t, drive.Joined("http://127.0.0.1:1"))
 	drive.Eventually(t, func() error {
 		s := scraped(t, h)
@@ -395,6 +400,7 @@ func TestMetrics_WithoutEtcd(t *testing.T) {
 // TestTrace_LogLinesNameTheRequest follows a request with a trace through host
 // and plugin to what they log about it.
 func TestTrace_LogLinesNameTheRequest(t *testing.T) {
+	t.Parallel()
 	h := programs(t).Launch(t, `log_level = "debug"`+drive.Joined("http://127.0.0.1:1"))
 	drive.Eventually(t, func() error {
 		if m := h.Module("lock"); m.State != "ready" {

@@ -54,6 +54,7 @@ func told(t *testing.T, h *drive.Host, method, path string) (int, string) {
 
 // A module has what its block grants, and it works against the real thing.
 func TestPrivileges_Granted(t *testing.T) {
+	t.Parallel()
 	h := programs(t).Start(t, drive.Embedded+privileged(t, "p", `["keys", "cluster", "modules"]`))
 	want := func(method, path string, status int, text string) {
 		t.Helper()
@@ -106,6 +107,7 @@ func TestPrivileges_Granted(t *testing.T) {
 
 // Without the privilege there is nothing to use, whatever the module tries.
 func TestPrivileges_NotGranted(t *testing.T) {
+	t.Parallel()
 	h := programs(t).Start(t, drive.Embedded+privileged(t, "p", `[]`)+privileged(t, "q", `["keys"]`))
 	for path, want := range map[string]string{
 		"/mod/p/granted": "keys=false cluster=false modules=false",

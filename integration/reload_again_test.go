@@ -68,6 +68,7 @@ func (f fickle) mount(h *drive.Host, at string) {
 // What a new process could not be started for is tried again by the next
 // reload, whose report says so, and by no order about another module.
 func TestReload_TriesAgainWhatFailed(t *testing.T) {
+	t.Parallel()
 	p := programs(t)
 	f := newFickle(t, p, `echo tried >> tries; echo "not today" >&2; exit 3`)
 	h := p.Start(t, f.config("/mod/one"))
@@ -108,6 +109,7 @@ func TestReload_TriesAgainWhatFailed(t *testing.T) {
 // An order need not wait until a reload before it is settled: a module may give
 // one when it starts.
 func TestReload_OrdersGoOnWhileItSettles(t *testing.T) {
+	t.Parallel()
 	p := programs(t)
 	f := newFickle(t, p, `echo tried >> tries; touch began; until [ -e go ]; do sleep 0.02; done`)
 	h := p.Start(t, f.config("/mod/one"))

@@ -29,6 +29,7 @@ var update = flag.Bool("update", false, "write the golden parts of the scripts a
 // its own; a .curlrc leads curl there. See [commands] for what scripts can do
 // beside testscript's own commands.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	dir := programs(t).Dir
 	modules(t, dir)
 	testscript.Run(t, testscript.Params{

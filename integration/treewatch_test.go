@@ -16,6 +16,7 @@ import (
 // A watch of all keys goes on at another member when its own is paused or cut
 // off, and tells every change once.
 func TestTreeWatch_MemberInTrouble(t *testing.T) {
+	t.Parallel()
 	for name, trouble := range map[string]struct {
 		begin, end func(*drive.Cluster, *drive.Member)
 	}{

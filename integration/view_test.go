@@ -122,6 +122,7 @@ func ended(want ...string) func(shown) error {
 // Both of two hosts on one etcd see lines and ends alike, whichever host brings
 // them about.
 func TestView_OfLocksOnTwoHosts(t *testing.T) {
+	t.Parallel()
 	one := programs(t).Start(t, drive.Embedded+privileged(t, "p", `["keys"]`))
 	two := programs(t).Start(t, drive.Joined(one.Etcd)+privileged(t, "q", `["keys"]`))
 	both := func(right func(shown) error) {
@@ -193,6 +194,7 @@ func insist(t *testing.T, l *drive.Lock, method string, parameters ...any) (r dr
 // A view says that it may be old when etcd is out of reach or has no quorum, and
 // goes on when it is back.
 func TestView_SaysWhenItMayBeOld(t *testing.T) {
+	t.Parallel()
 	etcd := programs(t).StartCluster(t, 3)
 	h := programs(t).Start(t, drive.Joined(etcd.Endpoints()...)+privileged(t, "p", `["keys"]`))
 	l := h.Lock(t, "a")
@@ -238,6 +240,7 @@ func TestView_SaysWhenItMayBeOld(t *testing.T) {
 
 // What a module with the privilege modules is told of all modules, as it comes.
 func TestModules_Followed(t *testing.T) {
+	t.Parallel()
 	h := programs(t).Start(t, drive.Embedded+privileged(t, "p", `["modules"]`))
 	ctx, cancel := context.WithTimeout(t.Context(), drive.Patience)
 	defer cancel()

@@ -103,10 +103,11 @@ func TestKeys_GoToAHiddenPath(t *testing.T) {
 // and mean the same key in etcd.
 func TestKeys_OddNames(t *testing.T) {
 	h, e := startKeys(t)
+	tb := open(t, h, "keys")
 	for _, name := range []string{"with space", "a?b", "a#b", "100%", "%41", "x@y", "grün/日本", "a+b&c=d", `"quoted" 'name'`, "back\\slash", " lead", "..dots"} {
 		path := "/odd/" + name
 		e.put(path, "value of "+name)
-		tb := open(t, h, at("/odd"))
+		tb.Go(h.URL + "/mod/dashboard/" + at("/odd"))
 		for segment := range strings.SplitSeq(name, "/") {
 			tb.Click(".rows a|" + strings.ReplaceAll(segment, "|", ""))
 		}
