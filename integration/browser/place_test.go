@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -64,6 +65,23 @@ func TestPlace_LinksBackAndReload(t *testing.T) {
 	tb.WaitSee("h1|Locks")
 	tb.Reload()
 	tb.WaitSee("h1|Locks")
+}
+
+// Back leads to where a page was left, and a link to the top of another.
+func TestPlace_BackScrollsToWhereOneWas(t *testing.T) {
+	h := start(t, "")
+	for i := range 60 {
+		grant(t, h.URL, "POST", "/mod/v2/lock/"+strconv.Itoa(i)+"?ttl=600", nil)
+	}
+	tb := open(t, h, "locks")
+	tb.Wait(`document.querySelectorAll("tbody tr").length >= 60`)
+	tab.Eval[bool](tb, `(scrollTo(0, 700), true)`)
+	tb.Click("nav a|Members")
+	tb.WaitSee("h1|Members")
+	tb.Wait(`scrollY === 0`)
+	tb.Back()
+	tb.WaitSee("h1|Locks")
+	tb.Wait(`scrollY === 700`)
 }
 
 // The theme follows the system, unless somebody has chosen; the choice lasts.

@@ -7,7 +7,25 @@ export const base = new URL("./", location.href).pathname;
 
 const place = signal(location.pathname + location.search);
 
-addEventListener("popstate", () => { place.value = location.pathname + location.search; });
+addEventListener("popstate", () => {
+  const before = place.value.split("?")[0];
+  place.value = location.pathname + location.search;
+  if (before !== location.pathname && history.state?.y) scrollBack(history.state.y);
+});
+
+/** Scrolls to where a page was left, which the browser tries before there is anything on it. Whoever scrolls meanwhile is left alone. */
+function scrollBack(/** @type {number} */ y) {
+  const over = new AbortController();
+  for (const doing of ["wheel", "touchstart", "keydown", "pointerdown"]) addEventListener(doing, () => over.abort(), { signal: over.signal, passive: true });
+  const until = performance.now() + 2000;
+  const step = () => {
+    const there = document.documentElement.scrollHeight - innerHeight >= y;
+    if (there && !over.signal.aborted) scrollTo(0, y);
+    if (there || performance.now() > until) over.abort();
+    if (!over.signal.aborted) requestAnimationFrame(step);
+  };
+  requestAnimationFrame(step);
+}
 
 /** The page that is open; the first one if the address is none of ours. */
 export const page = computed(() => {
@@ -36,8 +54,11 @@ export function href(path, params = {}) {
  */
 export function go(address, replace = false) {
   if (address === location.pathname + location.search) return;
+  const leaves = address.split("?")[0] !== location.pathname;
+  if (!replace) history.replaceState({ y: scrollY }, "");
   history[replace ? "replaceState" : "pushState"](null, "", address);
   place.value = address;
+  if (leaves) scrollTo(0, 0);
 }
 
 /**
