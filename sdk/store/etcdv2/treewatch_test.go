@@ -368,7 +368,8 @@ func (s *shifted) Read(p []byte) (int, error) {
 		old, _, _ := strings.Cut(rest, `"`)
 		end, parseErr := time.Parse(time.RFC3339Nano, old)
 		if parseErr == nil {
-			text = strings.Replace(text, old, end.Add(s.by).Format("2006-01-02T15:04:05.000000000Z"), 1)
+			// As long as before, whatever zeros are left out at the end.
+			text = strings.Replace(text, old, end.Add(s.by).Format(time.RFC3339Nano), 1)
 		}
 	}
 	return copy(p, text), err
