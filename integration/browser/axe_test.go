@@ -73,6 +73,7 @@ func (s screen) show(tb *tab.Tab) {
 // Every page, with and without rows, in both themes and widths: nothing that axe
 // finds, nothing that has to be scrolled sideways.
 func TestAxe_EveryPage(t *testing.T) {
+	t.Parallel()
 	for name, furnish := range map[string]func(*testing.T, string){"empty": func(*testing.T, string) {}, "furnished": furnish} {
 		t.Run(name, func(t *testing.T) {
 			h := start(t, "")
@@ -100,6 +101,7 @@ func TestAxe_EveryPage(t *testing.T) {
 
 // Axe's eyes are open.
 func TestAxe_NegativeControl(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	tb := open(t, h, "")
 	tb.WaitSee("h1")

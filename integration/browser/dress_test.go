@@ -24,6 +24,7 @@ const looks = `(() => {
 // A page looks the same whichever pages were open before it: their style sheets
 // use the same names.
 func TestFrame_PagesDressAlone(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	populate(t, h, 3)
 	tb := open(t, h, "")

@@ -17,6 +17,7 @@ var pages = []string{"", "keys", "locks", "leaders", "members", "modules"}
 // Each page opens by its address, in the navigation and with its title, and
 // has nothing to complain about.
 func TestFrame_EveryPageOpens(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	tb := open(t, h, "")
 	for _, page := range pages {
@@ -34,6 +35,7 @@ func TestFrame_EveryPageOpens(t *testing.T) {
 // What must not run does not, and the tests' own eyes are open: each of these
 // is seen as a problem.
 func TestFrame_NegativeControls(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	for name, c := range map[string]string{
 		"inline script":   `(() => { const s = document.createElement("script"); s.textContent = "window.hit = 1"; document.body.append(s) })()`,
@@ -178,6 +180,7 @@ func TestFrame_HonestWithoutHost(t *testing.T) {
 // The plugin is killed: the page says so, asks nobody for another page, and
 // goes on with the next process, showing what has happened meanwhile.
 func TestFrame_GoesOnAfterThePlugin(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	tb := open(t, h, "locks")
 	tab.Eval[int](tb, `window.same = 1`)

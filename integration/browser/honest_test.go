@@ -12,6 +12,7 @@ import (
 
 // The state of the stream is announced once, not its age every second.
 func TestFrame_AnnouncesStatesNotAges(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	tb := open(t, h, "")
 	tb.Expect("Failed to load resource|ERR_CONNECTION_REFUSED|net::")
@@ -32,6 +33,7 @@ func TestFrame_AnnouncesStatesNotAges(t *testing.T) {
 
 // A time of another day says which one.
 func TestFrame_TimesOfOtherDays(t *testing.T) {
+	t.Parallel()
 	tb := open(t, start(t, ""), "")
 	for ago, pattern := range map[string]string{"0": `^\d\d:\d\d:\d\d$`, "36 * 3600": `^\d\d? \w+ \d{4}, \d\d:\d\d:\d\d$`} {
 		text := tab.Eval[string](tb, `import(document.querySelector("script[type=module]").src.replace("app.js", "text.js")).then((m) => m.moment(Date.now() - 1000 * `+ago+`))`)
@@ -44,6 +46,7 @@ func TestFrame_TimesOfOtherDays(t *testing.T) {
 // Without etcd a page says what it can't know, once; those whose data is not of
 // the store say that it is current.
 func TestFrame_WithoutEtcd(t *testing.T) {
+	t.Parallel()
 	c := programs.StartCluster(t, 1)
 	h := programs.Start(t, drive.Joined(c.Endpoints()...)+drive.Dashboard(""))
 	etcd{t, c.Endpoints()[0]}.put("/app/motd", "good morning")

@@ -56,6 +56,7 @@ func item(name string) string { return ".tree [role=treeitem]|" + name }
 // Three levels that curl has made are walked by clicks: tree, breadcrumb, table;
 // each is a place in the history.
 func TestKeys_Walk(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	e.put("/region/site/host", "10.0.0.1", "ttl=500")
 	e.put("/region/note", "hello")
@@ -84,6 +85,7 @@ func TestKeys_Walk(t *testing.T) {
 
 // A path can be written, also one that no listing has.
 func TestKeys_GoToAHiddenPath(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	e.put("/_secret/inner/key", "found")
 	tb := open(t, h, "keys")
@@ -102,6 +104,7 @@ func TestKeys_GoToAHiddenPath(t *testing.T) {
 // Names may have any character: they stand in the address, survive loading anew,
 // and mean the same key in etcd.
 func TestKeys_OddNames(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	tb := open(t, h, "keys")
 	for _, name := range []string{"with space", "a?b", "a#b", "100%", "%41", "x@y", "grün/日本", "a+b&c=d", `"quoted" 'name'`, "back\\slash", " lead", "..dots"} {
@@ -125,6 +128,7 @@ func TestKeys_OddNames(t *testing.T) {
 
 // What is in keys is text, whatever it looks like.
 func TestKeys_HostileText(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	payloads := []string{
 		`<script>window.hit = 1<`, `<img src=x onerror="window.hit = 1">`, `<b style="position:fixed">`, `javascript:window.hit=1`,
@@ -154,6 +158,7 @@ func TestKeys_HostileText(t *testing.T) {
 // Without a right to write nothing can be written, and the page says why; what
 // is sent all the same is refused.
 func TestKeys_ReadOnly(t *testing.T) {
+	t.Parallel()
 	h := start(t, "read_only = true")
 	e := etcd{t, h.Etcd}
 	e.put("/a/b", "value")

@@ -44,6 +44,7 @@ func choose(tb *tab.Tab, path string) {
 // What was exported, deleted and imported again is as it was, TTLs included. The
 // import says first what it would do, and does what was agreed.
 func TestKeysBulk_ExportWipeImport(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	for i := range 50 {
 		e.put(fmt.Sprintf("/app/set/k%02d", i), fmt.Sprintf("value\n%d \u2028 \"quoted\"", i))
@@ -109,6 +110,7 @@ func TestKeysBulk_ExportWipeImport(t *testing.T) {
 // Several keys, picked in several directories, are exported and deleted at once;
 // their number has to be written.
 func TestKeysBulk_Selection(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	for i := range 250 {
 		e.put(fmt.Sprintf("/a/k%03d", i), "x")
@@ -154,6 +156,7 @@ func TestKeysBulk_Selection(t *testing.T) {
 // The whole store is searched, also where nothing was looked at yet, by name and
 // by value; how much was searched is said.
 func TestKeysBulk_Search(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	e.many(3000)
 	e.put("/deep/er/and/deeper/needle-1", "hay")
@@ -205,6 +208,7 @@ func TestKeysBulk_Search(t *testing.T) {
 // A deletion that is stopped says how far it came; the focus goes to what can be
 // done next.
 func TestKeysBulk_StopsDeleting(t *testing.T) {
+	t.Parallel()
 	c := programs.StartCluster(t, 1)
 	h := programs.Start(t, drive.Joined(c.Endpoints()...)+drive.Dashboard(""))
 	e := etcd{t, c.Endpoints()[0]}
@@ -228,6 +232,7 @@ func TestKeysBulk_StopsDeleting(t *testing.T) {
 
 // What was not searched yet is not said to be nowhere.
 func TestKeysBulk_SearchDoesNotAnswerAhead(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	e.put("/app/one", "1")
 	tb := open(t, h, "keys")

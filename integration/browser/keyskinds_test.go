@@ -9,6 +9,7 @@ import (
 // JSON, YAML and XML are highlighted in either theme, laid out on demand without
 // a change of what they say, and mistakes are marked.
 func TestKeysKinds(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	for _, c := range []struct{ kind, value, formatted, broken, mistake string }{
 		{"JSON", `{"n":12345678901234567890,"e":1.50,"list":[1,{"a":null}],"d":"x","d":{}}`,
@@ -58,6 +59,7 @@ func TestKeysKinds(t *testing.T) {
 // What a key was is shown since the dashboard began, so labelled, and an old
 // value can be written again.
 func TestKeysKinds_History(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	tb := open(t, h, "keys")
 	e.put("/a", "first\nline")

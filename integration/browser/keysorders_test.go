@@ -11,6 +11,7 @@ import (
 
 // A key and a directory are made with a TTL, changed, looked at and deleted.
 func TestKeys_CreateChangeDelete(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	tb := open(t, h, "keys")
 	tb.Expect("409") // when a key is made that there is
@@ -91,6 +92,7 @@ func TestKeys_CreateChangeDelete(t *testing.T) {
 // A directory goes with all in it after its path was written; a neighbour whose
 // name begins alike stays, and so does what was changed meanwhile.
 func TestKeys_DeleteADirectory(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	for _, key := range []string{"/app/a", "/app/deep/b", "/app/deep/er/c", "/app2/a", "/other"} {
 		e.put(key, "x")
@@ -135,6 +137,7 @@ func TestKeys_DeleteADirectory(t *testing.T) {
 // Everything is done without a mouse: made, found, edited, saved, deleted; it is
 // always seen where the focus is.
 func TestKeys_ByKeyboard(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	e.put("/zoo/lion", "roars")
 	tb := open(t, h, "keys")

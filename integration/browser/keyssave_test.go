@@ -25,6 +25,7 @@ func save(tb *tab.Tab) {
 // Somebody else writes while a value is edited: nothing is lost. Base, theirs,
 // mine and a merge are shown, and what is saved of it is guarded as well.
 func TestKeysSave_Conflict(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	e.put("/app/conf", "one\ntwo\nthree\nfour\nfive", "ttl=500")
 	tb := open(t, h, at("/app/conf"))
@@ -72,6 +73,7 @@ func TestKeysSave_Conflict(t *testing.T) {
 
 // Both changed one line: mine stands in the result, theirs can be taken.
 func TestKeysSave_Clash(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	e.put("/conf", "a\nb\nc")
 	tb := open(t, h, at("/conf"))
@@ -94,6 +96,7 @@ func TestKeysSave_Clash(t *testing.T) {
 
 // A draft stays while one looks at other keys, and while others change the key.
 func TestKeysSave_DraftStays(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	e.put("/a", "one")
 	e.put("/b", "two")
@@ -117,6 +120,7 @@ func TestKeysSave_DraftStays(t *testing.T) {
 
 // A save keeps what is left of the TTL, to the second.
 func TestKeysSave_KeepsTTL(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	e.put("/a", "one", "ttl=100")
 	tb := open(t, h, at("/a"))
@@ -136,6 +140,7 @@ func TestKeysSave_KeepsTTL(t *testing.T) {
 // Bytes that the v2 API has lost are not written back; values come out as they
 // went in.
 func TestKeysSave_BytesAreKept(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	resp, err := http.DefaultClient.Do(must(t, http.MethodPut, h.Etcd+"/v2/keys/binary", "value=%ff%fe%00%41"))
 	if err != nil {

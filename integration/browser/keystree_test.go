@@ -191,6 +191,7 @@ func TestKeysTree_ChangesOfOthers(t *testing.T) {
 
 // A TTL counts down by itself, is never negative, and its key goes.
 func TestKeysTree_Expiry(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	e.put("/short", "x", "ttl=5")
 	e.put("/long", "y")
@@ -222,6 +223,7 @@ func TestKeysTree_Expiry(t *testing.T) {
 // A change that comes before all of a directory, as of a stream that another tab
 // has, is no directory of one row.
 func TestKeysTree_ChangeBeforeAll(t *testing.T) {
+	t.Parallel()
 	tb := open(t, start(t, ""), "keys")
 	tb.WaitSee(".tree")
 	got := tab.Eval[string](tb, `import(document.querySelector("script[type=module]").src.replace("app.js", "pages/keys/level.js")).then(({Level}) => {

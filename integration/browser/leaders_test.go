@@ -8,6 +8,7 @@ import (
 // A leader that stops to renew, one that never did, one that withdraws and one
 // that is deposed: four transitions with their reasons.
 func TestLeaders_TransitionsWithReasons(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	tb := open(t, h, "leaders?open=leader:orders")
 	tb.Wait(`document.querySelector(".open").innerText.includes("Nobody leads")`)

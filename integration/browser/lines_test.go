@@ -95,6 +95,7 @@ func indexes(line []drive.Entry) (list []string) {
 // The line is shown in its order and with its times; a hand-over is seen within
 // a second.
 func TestLocks_QueueInOrder(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	l, _, line := fiveInLine(t, h, "report")
 	tb := open(t, h, "locks")
@@ -128,6 +129,7 @@ func TestLocks_QueueInOrder(t *testing.T) {
 // Force release names who is next, and asks. The next one gets its turn, and
 // everybody is told that it was forced.
 func TestLocks_ForceRelease(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	l, clients, line := fiveInLine(t, h, "report")
 	tb := open(t, h, "locks?open=lock:report")
@@ -176,6 +178,7 @@ func TestLocks_ForceRelease(t *testing.T) {
 // A lock that changes hands while the dialog is open is not released, and the
 // dialog says so: also if the order is on its way already.
 func TestLocks_ForceReleaseIsGuardedByTheIndex(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	l, _, line := fiveInLine(t, h, "report")
 	tb := open(t, h, "locks")
@@ -230,6 +233,7 @@ var strange = []string{
 
 // Names and values are text wherever they stand, and any name has an address.
 func TestLines_StrangeNames(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	for i, name := range strange {
 		value := strange[(i+1)%len(strange)]
@@ -275,6 +279,7 @@ func TestLines_StrangeNames(t *testing.T) {
 // Filter, order, page and the open row are in the address: the page comes back
 // by it, and by Back.
 func TestLines_AreInTheAddress(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	for i := range 120 {
 		h.Lock(t, fmt.Sprintf("job-%03d", i)).Take("value", fmt.Sprintf("worker-%d", i%7))
@@ -309,6 +314,7 @@ func TestLines_AreInTheAddress(t *testing.T) {
 
 // A lock is opened and released by keys alone, and the focus is seen all the way.
 func TestLocks_ByKeyboard(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	l, _, line := fiveInLine(t, h, "b")
 	h.Lock(t, "a").Take("value", "other")
@@ -396,6 +402,7 @@ func TestLocks_TenThousand(t *testing.T) {
 
 // Lines of several modules are told apart, and filtered.
 func TestLocks_OfSeveralModules(t *testing.T) {
+	t.Parallel()
 	h := programs.Start(t, drive.Embedded+`
 module "semaphore" {
   command = "modhost-lock"
@@ -413,6 +420,7 @@ module "semaphore" {
 
 // What may not be changed can't be, in the page or past it, and the page says why.
 func TestLines_ReadOnly(t *testing.T) {
+	t.Parallel()
 	h := start(t, "read_only = true")
 	l, _, line := fiveInLine(t, h, "report")
 	tb := open(t, h, "locks?open=lock:report")
@@ -429,6 +437,7 @@ func TestLines_ReadOnly(t *testing.T) {
 // Without etcd what is shown says that it is old, and nothing can be ordered. It
 // recovers by itself.
 func TestLines_WithoutEtcd(t *testing.T) {
+	t.Parallel()
 	c := programs.StartCluster(t, 1)
 	h := programs.Start(t, drive.Joined(c.Endpoints()...)+drive.Dashboard(""))
 	l := h.Lock(t, "report")
@@ -450,6 +459,7 @@ func TestLines_WithoutEtcd(t *testing.T) {
 
 // Dialogs, open rows and histories are accessible, and fit.
 func TestLines_Accessible(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	l, _, line := fiveInLine(t, h, "report-"+strings.Repeat("long", 60))
 	l.Release(line[0].Index)

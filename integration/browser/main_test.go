@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -37,6 +38,13 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer stop()
+	// They share one browser, and each has a host of its own: more at a time
+	// would only wait for each other.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "2"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	return m.Run()
 }
 

@@ -46,6 +46,7 @@ func everywhere(t *testing.T, tb *tab.Tab, what string) {
 // Counts first, then graphs with their numbers as text, then what needs
 // attention; all of it moves by itself.
 func TestOverview(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	furnish(t, h.URL)
 	tb := open(t, h, "")
@@ -81,6 +82,7 @@ func TestOverview(t *testing.T) {
 
 // A graph is drawn in the colours of the theme, and anew when that changes.
 func TestOverview_GraphsFollowTheTheme(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	tb := open(t, h, "")
 	tb.Scheme("light")
@@ -99,6 +101,7 @@ func TestOverview_GraphsFollowTheTheme(t *testing.T) {
 // A plugin that is killed is counted with the reason; one that is switched off
 // answers so, greys its page in the navigation, and has its switch still.
 func TestModules_RestartsAndSwitch(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	tb := open(t, h, "modules")
 	lock := row("module", "lock")
@@ -149,6 +152,7 @@ func TestModules_RestartsAndSwitch(t *testing.T) {
 
 // A restart by hand is no crash.
 func TestModules_Restart(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	tb := open(t, h, "modules?name=leader")
 	leader := row("module", "leader")
@@ -163,6 +167,7 @@ func TestModules_Restart(t *testing.T) {
 // The dashboard can switch itself off, and says what that means. A page that is
 // open comes back with it.
 func TestModules_SwitchesItselfOff(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	tb := open(t, h, "modules")
 	tb.Expect("503|404|net::ERR|Failed to load|aborted")
@@ -180,6 +185,7 @@ func TestModules_SwitchesItselfOff(t *testing.T) {
 
 // A module of somebody else is there by itself as soon as the config has it.
 func TestModules_ThirdParty(t *testing.T) {
+	t.Parallel()
 	if out, err := exec.Command("go", "build", "-o", filepath.Join(programs.Dir, "modhost-hello"), "../testdata/plugin").CombinedOutput(); err != nil {
 		t.Fatalf("build the module hello: %v\n%s", err, out)
 	}
@@ -208,6 +214,7 @@ module "hello" {
 // In read-only mode the switches are there and say why they don't work, and
 // whoever gives the order past the page is refused.
 func TestModules_ReadOnly(t *testing.T) {
+	t.Parallel()
 	h := start(t, "read_only = true")
 	tb := open(t, h, "modules")
 	tb.WaitSee(row("module", "lock"))
@@ -237,6 +244,7 @@ func joined(t *testing.T) (*drive.Cluster, *drive.Host) {
 // What the page says of the members is what these say themselves, and a member
 // that is paused changes colour and word.
 func TestMembers(t *testing.T) {
+	t.Parallel()
 	cluster, h := joined(t)
 	tb := open(t, h, "members")
 	lead := cluster.Leader()

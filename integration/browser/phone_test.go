@@ -10,6 +10,7 @@ import (
 // On a telephone an empty store says how to make a key, what was picked among
 // the results can be acted upon, and the orders of a long conflict are in reach.
 func TestKeys_OnATelephone(t *testing.T) {
+	t.Parallel()
 	h, e := startKeys(t)
 	tb := open(t, h, "keys")
 	screen{"light", 390}.show(tb)

@@ -17,6 +17,7 @@ import (
 // The dashboard works below any prefix that a proxy puts in front, on every
 // page, and asks for nothing above it.
 func TestPlace_BehindAProxy(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	target, err := url.Parse(h.URL)
 	if err != nil {
@@ -51,6 +52,7 @@ func TestPlace_BehindAProxy(t *testing.T) {
 
 // Links, the history, and loading anew lead to the same page.
 func TestPlace_LinksBackAndReload(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	tb := open(t, h, "")
 	tab.Eval[int](tb, `window.same = 1`)
@@ -69,6 +71,7 @@ func TestPlace_LinksBackAndReload(t *testing.T) {
 
 // Back leads to where a page was left, and a link to the top of another.
 func TestPlace_BackScrollsToWhereOneWas(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	for i := range 60 {
 		grant(t, h.URL, "POST", "/mod/v2/lock/"+strconv.Itoa(i)+"?ttl=600", nil)
@@ -86,6 +89,7 @@ func TestPlace_BackScrollsToWhereOneWas(t *testing.T) {
 
 // The theme follows the system, unless somebody has chosen; the choice lasts.
 func TestPlace_Theme(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	tb := open(t, h, "")
 	ground := func() string {
@@ -113,6 +117,7 @@ func TestPlace_Theme(t *testing.T) {
 // Pages open by two keys; "?" shows them; Esc gives the focus back; the first
 // stop of the tab key leads past the navigation.
 func TestPlace_Keyboard(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	tb := open(t, h, "")
 	tb.WaitSee("h1|Overview")

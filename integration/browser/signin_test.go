@@ -40,6 +40,7 @@ func signIn(tb *tab.Tab, given, user string) {
 // Who has no session is shown a page, that of the host, and is led to where they
 // wanted to go.
 func TestSignIn(t *testing.T) {
+	t.Parallel()
 	h := guarded(t)
 	tb := chromium.Open(t)
 	tb.Expect(unauthorized)
@@ -68,6 +69,7 @@ func TestSignIn(t *testing.T) {
 // Another site can lead to the dashboard without a further sign-in, and do
 // nothing else.
 func TestSignIn_FromAnotherSite(t *testing.T) {
+	t.Parallel()
 	h := guarded(t)
 	tb := chromium.Open(t)
 	tb.Expect(unauthorized)

@@ -14,6 +14,7 @@ import (
 
 // Where tabs can't share a stream, one that nobody sees has none.
 func TestFrame_WithoutSharedWorkers(t *testing.T) {
+	t.Parallel()
 	h := start(t, "")
 	tb := chromium.Open(t)
 	tb.Do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {

@@ -130,7 +130,11 @@ func newTab(t testing.TB, ctx context.Context, end context.CancelFunc) *Tab {
 		t.Fatalf("tab: %v", err)
 	}
 	tb.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := chromedp.Call(ctx, network.Enable, network.EnableParams{})
+		if _, err := chromedp.Call(ctx, network.Enable, network.EnableParams{}); err != nil {
+			return err
+		}
+		// Each tab is as if it were the one in front.
+		_, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 		return err
 	}))
 	t.Cleanup(func() {
