@@ -2,6 +2,7 @@ package browser
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -21,9 +22,9 @@ func (e etcd) many(n int) {
 	var writers sync.WaitGroup
 	next := make(chan int)
 	errs := make(chan error, 16)
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	defer client.CloseIdleConnections()
-	for range 16 {
+	for range 64 {
 		writers.Go(func() {
 			for i := range next {
 				body := url.Values{"value": {fmt.Sprintf("value %d %s", i, strings.Repeat("x", 80))}}.Encode()
@@ -32,7 +33,8 @@ func (e etcd) many(n int) {
 					req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 					var resp *http.Response
 					if resp, err = client.Do(req); err == nil {
-						resp.Body.Close() //nolint:errcheck // nothing of it is wanted
+						_, err = io.Copy(io.Discard, resp.Body) // else the connection is not used again
+						resp.Body.Close()                       //nolint:errcheck // only read
 					}
 				}
 				if err != nil {
