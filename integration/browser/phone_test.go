@@ -49,3 +49,22 @@ func TestKeys_OnATelephone(t *testing.T) {
 		t.Errorf("%d px wider than the view", over)
 	}
 }
+
+// Between a telephone and a desk nothing has to be scrolled sideways either.
+func TestPhone_WidthsBetween(t *testing.T) {
+	t.Parallel()
+	h := start(t, "")
+	populate(t, h, 3)
+	tb := open(t, h, "")
+	for _, page := range []string{"", "keys?at=/app/web/config.json", "keys?at=/app", "locks?open=lock:deploy-0", "leaders?open=leader:nightly-0", "members", "modules?name=lock"} {
+		tb.Go(h.URL + "/mod/dashboard/" + page)
+		tb.WaitSee("[role=status]|live")
+		tb.Wait(`document.querySelectorAll("[aria-busy=true]").length === 0 && document.querySelector("main").innerText.length > 100`)
+		for _, width := range []int64{320, 641, 768, 960, 981, 1024, 1161} {
+			tb.Size(width, 800)
+			if over := tab.Eval[int](tb, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); over > 0 {
+				t.Errorf("page %q is %d px wider than a view of %d px", page, over, width)
+			}
+		}
+	}
+}
