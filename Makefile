@@ -52,10 +52,11 @@ fuzz:
 
 # The tests of what holds while things break, with as many rounds and clients as
 # their documentation says, which takes half an hour, and of the life of modules
-# under load, which takes some minutes more.
+# under load, which takes some minutes more; the scripts with the race detector.
 faults: test-tools
 	MODHOST_TEST_LONG=1 go test -count=1 -timeout 90m -v -run 'TestDefects|TestMode|TestCrash|TestPause|TestOutage|TestElection' ./integration/faults
 	MODHOST_TEST_LONG=1 go test -count=1 -timeout 30m -v -run TestLife ./integration/life
+	MODHOST_TEST_LONG=1 go test -race -count=1 -timeout 30m -run TestScripts ./integration
 
 # Breaks the programs in one way after the other and sees the tests fail.
 planted: test-tools

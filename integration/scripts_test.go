@@ -30,7 +30,12 @@ var update = flag.Bool("update", false, "write the golden parts of the scripts a
 // beside testscript's own commands.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	dir := programs(t).Dir
+	// They start programs by the hundred: with the race detector only where
+	// there is time (make faults). It looks on in the tests beside them.
+	dir := plain(t).Dir
+	if os.Getenv("MODHOST_TEST_LONG") != "" {
+		dir = programs(t).Dir
+	}
 	modules(t, dir)
 	testscript.Run(t, testscript.Params{
 		Dir:                filepath.Join("testdata", "script"),
@@ -46,7 +51,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("ADMIN_ADDRESS", admin)
-			env.Setenv("GORACE", "halt_on_error=1 exitcode=66 atexit_sleep_ms=100")
+			env.Setenv("GORACE", drive.RaceOptions)
 			s := &stage{dir: env.WorkDir, curls: make(map[string]*running)}
 			env.Values[stageKey{}] = s
 			env.Defer(func() { s.strike(env.T().(testing.TB)) })

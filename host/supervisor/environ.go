@@ -9,7 +9,7 @@ import "strings"
 var inherited = []string{
 	"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LANG", "LANGUAGE", "TZ",
 	"SSL_CERT_FILE", "SSL_CERT_DIR",
-	"GODEBUG", "GOTRACEBACK", "GOGC", "GOMEMLIMIT", "GOMAXPROCS",
+	"GODEBUG", "GOTRACEBACK", "GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GORACE",
 	"SYSTEMROOT", "TEMP", "TMP", // Windows programs do not start without
 }
 

@@ -14,6 +14,10 @@ import (
 	"testing"
 )
 
+// RaceOptions are GORACE for programs with the race detector: a race ends them,
+// and they do not wait a second for more of it at their end.
+const RaceOptions = "halt_on_error=1 exitcode=66 atexit_sleep_ms=100"
+
 // Programs is a folder with modhost, its plugins and the tests' etcd.
 type Programs struct{ Dir string }
 

@@ -131,7 +131,7 @@ func (h *Host) begin() {
 	h.t.Helper()
 	cmd := exec.Command(h.binary, "serve", "--config", h.config)
 	cmd.Dir = h.Dir
-	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66")
+	cmd.Env = append(os.Environ(), "GORACE="+RaceOptions)
 	logs, err := cmd.StderrPipe()
 	if err != nil {
 		h.t.Fatal(err)
