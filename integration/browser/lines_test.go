@@ -175,6 +175,32 @@ func TestLocks_ForceRelease(t *testing.T) {
 	}
 }
 
+// Whoever has given an order learns what came of it: until then the dialog
+// stays.
+func TestLocks_DialogStaysUntilItsOrderIsAnswered(t *testing.T) {
+	t.Parallel()
+	h := start(t, "")
+	l, _, line := fiveInLine(t, h, "report")
+	tb := open(t, h, "locks")
+	tb.Click(".act button|Release…")
+	tb.Wait(confirms + ` && !` + confirms + `.disabled`)
+	tab.Eval[bool](tb, `(() => {
+		const send = window.fetch;
+		window.fetch = (...order) => new Promise((done) => { window.letGo = () => done(send(...order)); });
+		return true;
+	})()`)
+	tb.Click("button.danger|Release")
+	tb.Wait(`window.letGo`)
+	tb.Wait(`[...document.querySelectorAll("dialog[open] button")].every((b) => b.disabled)`)
+	tb.Press(kb.Escape)
+	if !tb.Sees("dialog[open]|Working") {
+		t.Error("Esc has closed the dialog")
+	}
+	tab.Eval[bool](tb, `(letGo(), true)`)
+	tb.WaitGone("dialog[open]")
+	l.WantHeld(line[1].Index, "client-1", 3)
+}
+
 // A lock that changes hands while the dialog is open is not released, and the
 // dialog says so: also if the order is on its way already.
 func TestLocks_ForceReleaseIsGuardedByTheIndex(t *testing.T) {

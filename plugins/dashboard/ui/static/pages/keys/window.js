@@ -2,7 +2,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../../html.js";
 
-const beyond = 12; // rows above and below what is in view, so that scrolling has something to show
+const beyond = 6; // rows above and below what is in view, so that scrolling has something to show
 const step = 8; // rows: a new window is made when so many have passed
 const most = 96; // rows
 
