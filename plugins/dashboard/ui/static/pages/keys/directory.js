@@ -53,7 +53,6 @@ function Rows({ path, source, filter }) {
   useEffect(() => source.want(first, last));
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const picks = selected.value;
-  const here = Object.fromEntries(query.value);
   const shown = [];
   for (let i = first; i < last; i++) shown.push({ i, row: source.row(i) });
   const all = source.count <= mostPicked;
@@ -82,7 +81,7 @@ function Rows({ path, source, filter }) {
         </tr></thead>
         <tbody>
           ${first > 0 ? html`<tr key="above" class="gap" aria-hidden="true"><td colspan="5" style=${{ height: first * height + "px" }}></td></tr>` : null}
-          ${shown.map(({ i, row }) => (row ? html`<${Row} key=${row.name} path=${path} here=${here} row=${row} i=${i} picked=${picks.has(join(path, row.name))} />`
+          ${shown.map(({ i, row }) => (row ? html`<${Row} key=${row.name} path=${path} row=${row} i=${i} picked=${picks.has(join(path, row.name))} />`
     : html`<tr key=${"?" + i} aria-rowindex=${i + 2}><td></td><td class="muted">…</td><td></td><td></td><td></td><td></td></tr>`))}
           ${last < source.count ? html`<tr key="below" class="gap" aria-hidden="true"><td colspan="5" style=${{ height: (source.count - last) * height + "px" }}></td></tr>` : null}
         </tbody>
@@ -90,12 +89,12 @@ function Rows({ path, source, filter }) {
     </div>`;
 }
 
-function Row({ path, here, row, i, picked }) {
+function Row({ path, row, i, picked }) {
   const whole = join(path, row.name);
   return html`
     <tr aria-rowindex=${i + 2} class=${picked ? "picked" : ""}>
       <td><input type="checkbox" aria-label=${K.selection.one(row.name)} checked=${picked} onChange=${(e) => pick([[whole, row.dir]], e.currentTarget.checked)} /></td>
-      <td><a class="mono" href=${href("keys", { ...here, at: whole, filter: "", tab: "" })} title=${whole}><${Name} text=${row.name + (row.dir ? "/" : "")} /></a></td>
+      <td><a class="mono" href=${href("keys", { ...Object.fromEntries(query.value), at: whole, filter: "", tab: "" })} title=${whole}><${Name} text=${row.name + (row.dir ? "/" : "")} /></a></td>
       <td class="mono cut">${row.dir ? html`<span class="muted">${K.directory}</span>` : row.damaged ? html`<span class="warn-text">${K.binary.short}</span>` : visible(row.preview)}</td>
       <td class="num">${row.dir ? "" : bytes(row.size)}</td>
       <td>${row.expires ? html`<${Left} until=${row.expires} />` : ""}</td>
