@@ -5,9 +5,10 @@
 // JSON, {"topic": "A", "data": …}: first all of a topic, then changes, as the
 // topic defines them. {"topic": "A", "error": {…}} says that A has no news at
 // the moment and why; it goes on by itself. The topics hello, sent once at the
-// beginning, and pulse, sent every second, are in every stream: a stream without
-// a pulse for two seconds is dead. To change its topics a browser opens a
-// new stream; so it does when one broke off. Nothing is kept for it.
+// beginning, and pulse, sent every second, are in every stream: without a pulse
+// for 1.7 seconds a browser marks what it shows as old, and after 2.5 it opens
+// another stream. So it does to change its topics, and when one broke off.
+// Nothing is kept for it.
 package live
 
 import (
