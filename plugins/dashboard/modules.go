@@ -174,12 +174,11 @@ func (a *moduleArea) change(w http.ResponseWriter, r *http.Request) error {
 	if o.Enabled == nil {
 		return sdk.NewError(sdk.CodeRequestInvalid, `say whether the module shall run: "enabled": true or false`)
 	}
-	m, err := a.env.Modules.Switch(r.Context(), o.Name, *o.Enabled, false)
-	if err != nil {
+	if _, err := a.env.Modules.Switch(r.Context(), o.Name, *o.Enabled, false); err != nil {
 		return err
 	}
 	sdk.LoggerOf(r, a.env.Logger).Info("module switched", "target", o.Name, "enabled", *o.Enabled, "user", sdk.RequestOf(r).User())
-	return answer(w, map[string]any{"state": m.State})
+	return answer(w, struct{}{})
 }
 
 // restart gives a module a new process, and does not wait for it either.
@@ -190,12 +189,11 @@ func (a *moduleArea) restart(w http.ResponseWriter, r *http.Request) error {
 	if err := a.order(r, &o, &o.Name); err != nil {
 		return err
 	}
-	m, err := a.env.Modules.Restart(r.Context(), o.Name, false)
-	if err != nil {
+	if _, err := a.env.Modules.Restart(r.Context(), o.Name, false); err != nil {
 		return err
 	}
 	sdk.LoggerOf(r, a.env.Logger).Info("module restarted", "target", o.Name, "user", sdk.RequestOf(r).User())
-	return answer(w, map[string]any{"state": m.State})
+	return answer(w, struct{}{})
 }
 
 // order reads an order about the module whose name stands in name.
