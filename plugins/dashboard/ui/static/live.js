@@ -64,7 +64,7 @@ function connect() {
     port = both.port1;
   }
   port.onmessage = (e) => receive(e.data);
-  ask();
+  ask(true);
 }
 
 /** @param {any} m */
@@ -97,14 +97,19 @@ function receive(m) {
 }
 
 let asking = 0;
-function ask() {
-  clearTimeout(asking);
-  asking = setTimeout(() => port.postMessage({ topics: [...open.keys()] }), 0);
-}
+let fresh = false;
 
-/** Opens the stream anew, as for a topic that was found to be incomplete. */
-export function again() {
-  port.postMessage({ topics: [...open.keys()], again: true });
+/**
+ * Tells the worker which topics are shown here, together with what else changes now. With anew the stream is opened anew, which sends all of
+ * each topic again: for one that was joined, also if it was left just before, and for one that was found to be incomplete.
+ */
+function ask(anew = false) {
+  fresh ||= anew;
+  clearTimeout(asking);
+  asking = setTimeout(() => {
+    port.postMessage({ topics: [...open.keys()], anew: fresh });
+    fresh = false;
+  }, 0);
 }
 
 /**
@@ -122,7 +127,7 @@ export function join(topic, reduce = (_, sent) => sent) {
       on: (m) => { state.value = m.error ? { data: state.value.data, error: m.error } : { data: reduce(state.value.data, m.data), error: null }; },
     };
     open.set(topic, t);
-    ask();
+    ask(true);
   }
   t.users++;
   return t.state;
@@ -161,7 +166,7 @@ document.addEventListener("visibilitychange", () => {
   // Where tabs can't share a stream, one that nobody sees gives back its own: a browser has but six connections to a host.
   if (globalThis.SharedWorker) return;
   if (document.hidden) port.postMessage({ bye: true });
-  else again();
+  else ask(true);
 });
 wind();
 

@@ -85,10 +85,9 @@ function join(port) {
       if (tabs.size === 0) open();
       return;
     }
-    const before = tabs.get(port) ?? new Set();
     tabs.set(port, new Set(e.data.topics));
-    // Who wants a topic needs all of it first, also if others have it. What nobody wants any more goes with the next opening, unless it is much.
-    if (e.data.again || e.data.topics.some((topic) => !before.has(topic)) || topics.size > wanted().size + 20) plan(30);
+    // Who joins a topic needs all of it first, also if others have it. What nobody wants any more goes with the next opening, unless it is much.
+    if (e.data.anew || topics.size > wanted().size + 20) plan(30);
   };
   port.start?.();
   plan(30);
