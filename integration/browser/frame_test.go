@@ -32,6 +32,51 @@ func TestFrame_EveryPageOpens(t *testing.T) {
 	}
 }
 
+// Who leaves a page and comes back before the next one is there finds all of it
+// as it was, and its name in the title.
+func TestFrame_LeftAndOpenedAtOnce(t *testing.T) {
+	t.Parallel()
+	h := start(t, "")
+	tb := open(t, h, "")
+	leave := func(back, shows string) {
+		t.Helper()
+		tb.Wait(shows)
+		tab.Eval[bool](tb, `(async () => {
+			const { pages } = await `+module("pages.js")+`;
+			pages.find((p) => p.id === "modules").load = () => new Promise(() => {}); // it never comes
+			const frames = async () => { for (let i = 0; i < 10; i++) await new Promise(requestAnimationFrame); };
+			document.querySelector("nav a[data-page=modules]").click();
+			await frames();
+			if (document.querySelector("h1")) throw new Error("the page is still there");
+			const link = document.body.appendChild(document.createElement("a"));
+			link.href = `+strconv.Quote(back)+`;
+			link.click();
+			link.remove();
+			await frames();
+			return true;
+		})()`)
+		tb.Wait(shows)
+	}
+	leave("./", figure("Members")+" === '1 of 1 up' && document.querySelectorAll('.graph canvas').length === 4")
+	etcd{t, h.Etcd}.put("/left", "value")
+	tb.Go(h.URL + "/mod/dashboard/keys?at=/left")
+	leave("keys?at=/left", "document.title.startsWith('/left ·') && document.querySelector('.tree')?.innerText.includes('left')")
+
+	// The worst moment is that of one task, here with a topic that tells its changes only.
+	if !tab.Eval[bool](tb, `(async () => {
+		const { join, leave } = await `+module("live.js")+`;
+		const sent = (topic) => new Promise((done) => {
+			setTimeout(() => done(false), 10000);
+			topic.subscribe(({ data }) => { if (data) done(true); });
+		});
+		if (!await sent(join("locks"))) return false;
+		leave("locks");
+		return sent(join("locks"));
+	})()`) {
+		t.Error("a topic that was left and joined at once is not sent")
+	}
+}
+
 // What must not run does not, and the tests' own eyes are open: each of these
 // is seen as a problem.
 func TestFrame_NegativeControls(t *testing.T) {

@@ -36,7 +36,7 @@ func TestFrame_TimesOfOtherDays(t *testing.T) {
 	t.Parallel()
 	tb := open(t, start(t, ""), "")
 	for ago, pattern := range map[string]string{"0": `^\d\d:\d\d:\d\d$`, "36 * 3600": `^\d\d? \w+ \d{4}, \d\d:\d\d:\d\d$`} {
-		text := tab.Eval[string](tb, `import(document.querySelector("script[type=module]").src.replace("app.js", "text.js")).then((m) => m.moment(Date.now() - 1000 * `+ago+`))`)
+		text := tab.Eval[string](tb, module("text.js")+`.then((m) => m.moment(Date.now() - 1000 * `+ago+`))`)
 		if !tab.Eval[bool](tb, fmt.Sprintf("/%s/.test(%q)", pattern, text)) {
 			t.Errorf("%s s ago is %q", ago, text)
 		}

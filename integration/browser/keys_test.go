@@ -185,7 +185,7 @@ func TestKeys_ReadOnly(t *testing.T) {
 		`keys/save", {key: "/a/b", value: "x", modified: "1", ttl: "keep"}`, `keys/create", {key: "/a/c", value: "x", ttl: 0}`, `keys/mkdir", {key: "/d", ttl: 0}`,
 		`keys/delete", {key: "/a/b", modified: "1"}`, `keys/plan", {items: []}`, `keys/delete-plan", {plan: "", typed: ""}`, `keys/import/write", {entries: []}`,
 	} {
-		if got := tab.Eval[int](tb, `import(new URL("api.js", document.querySelector("script[src]").src)).then((api) => api.post("`+order+`)).then(() => 200, (e) => e.status)`); got != 403 {
+		if got := tab.Eval[int](tb, module("api.js")+`.then((api) => api.post("`+order+`)).then(() => 200, (e) => e.status)`); got != 403 {
 			t.Errorf("%s: %d, want 403", order, got)
 		}
 	}

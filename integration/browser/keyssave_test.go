@@ -202,7 +202,7 @@ func TestKeysSave_NoLostUpdate(t *testing.T) {
 			time.Sleep(pause) // the race: who is first is left to chance
 			status, _ = e.call(http.MethodPut, "/race", "value="+before.Value+"\n"+theirs, "prevIndex="+strconv.FormatUint(before.ModifiedIndex, 10), "ttl=600")
 		})
-		ok := tab.Eval[bool](tb, fmt.Sprintf(`import(new URL("pages/keys/write.js", document.querySelector("script[src]").src)).then((w) =>
+		ok := tab.Eval[bool](tb, fmt.Sprintf(module("pages/keys/write.js")+`.then((w) =>
 			w.look("/race").then((node) => new Promise((done) => setTimeout(() => done(node), %d)).then(() => w.save(node, node.value + "\n%s", "keep"))).then(() => true, (e) => { if (e instanceof w.Changed) return false; throw e; }))`, rand.IntN(20), mine))
 		other.Wait()
 		n, _ := e.get("/race")

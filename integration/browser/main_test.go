@@ -62,3 +62,9 @@ func open(t *testing.T, h *drive.Host, page string) *tab.Tab {
 	tb.WaitSee("[role=status]|live")
 	return tb
 }
+
+// module is an expression for the promise of a module of the page: its name is
+// the path from app.js.
+func module(name string) string {
+	return fmt.Sprintf(`import(new URL(%q, document.querySelector("script[type=module]").src))`, name)
+}

@@ -80,37 +80,6 @@ func TestOverview(t *testing.T) {
 	tb.WaitGone(".concerns a|Module lock")
 }
 
-// Who leaves a page and comes back at once finds all of it there. The frame's
-// topics are left and joined a moment after the page is drawn; so the worst
-// moment, all of it in one task, is made with one of them.
-func TestOverview_LeftAndOpenedAtOnce(t *testing.T) {
-	t.Parallel()
-	h := start(t, "")
-	tb := open(t, h, "")
-	whole := figure("Members") + " === '1 of 1 up' && document.querySelectorAll('.graph canvas').length === 4"
-	tb.Wait(whole)
-	tab.Eval[bool](tb, `(async () => {
-		document.querySelector("nav a[data-page=modules]").click();
-		while (document.querySelector(".figures")) await null; // drawn in a microtask
-		document.querySelector("nav a[data-page=overview]").click();
-		return true;
-	})()`)
-	tb.Wait(whole)
-	if !tab.Eval[bool](tb, `(async () => {
-		const { join, leave } = await import(performance.getEntriesByType("resource").find((e) => e.name.endsWith("/live.js")).name);
-		const sent = (topic) => new Promise((done) => {
-			setTimeout(() => done(false), 10000);
-			topic.subscribe(({ data }) => { if (data) done(true); });
-		});
-		if (!await sent(join("locks"))) return false;
-		leave("locks");
-		return sent(join("locks"));
-	})()`) {
-		t.Error("a topic that was left and joined at once is not sent")
-	}
-	tb.Wait(whole)
-}
-
 // A graph is drawn in the colours of the theme, and anew when that changes.
 func TestOverview_GraphsFollowTheTheme(t *testing.T) {
 	t.Parallel()

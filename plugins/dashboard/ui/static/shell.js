@@ -1,6 +1,6 @@
 // The frame around every page: top bar, navigation, banners, shortcuts.
 import { signal } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { APIError } from "./api.js";
 import { html } from "./html.js";
 import { connection, hello, here, known, now, stale, store, tick, useTopic } from "./live.js";
@@ -11,8 +11,17 @@ import { pageSheet } from "./parts/sheet.js";
 import { T, moment, span } from "./text.js";
 import { theme } from "./theme.js";
 
-/** What the page's title names beside the page itself; set by pages. */
-export const subject = signal("");
+/** What the page's title names beside the page itself. */
+const subject = signal("");
+
+/** Has text in the page's title for as long as a component is shown; "" is none. @param {string} text */
+export function useSubject(text) {
+  // By layout, since other effects end only after those of the page that comes have begun.
+  useLayoutEffect(() => {
+    subject.value = text;
+    return () => { subject.value = ""; };
+  }, [text]);
+}
 
 const version = new URL(import.meta.url).pathname.slice(base.length).split("/")[1];
 
@@ -117,7 +126,6 @@ function Content() {
   useEffect(() => {
     document.title = T.title(subject.value ? `${subject.value} · ${T.pages[p.id]}` : T.pages[p.id], T.name);
   }, [p, subject.value]);
-  useEffect(() => () => { subject.value = ""; }, [p]);
   // What had the focus has gone with its page: whoever listens hears of the next one, and goes on from its beginning.
   const opened = useRef(p);
   useEffect(() => {

@@ -1,9 +1,9 @@
 // The pages Locks and Leaders: a list of lines, one of which is open, and how they have changed hands.
-import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { useCallback, useMemo, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { hello, store, useTopic } from "../live.js";
 import { base, change, query } from "../route.js";
-import { subject } from "../shell.js";
+import { useSubject } from "../shell.js";
 import { Command } from "../parts/copy.js";
 import { Filter } from "../parts/filter.js";
 import { Problem } from "../parts/problem.js";
@@ -60,7 +60,7 @@ function Lines({ kind, data, modules }) {
   const chosen = useMemo(() => matching(inOrder, by), [inOrder, by.text, by.module]);
   const at = onPage(chosen, "page", perPage);
   const rows = withOpen(at.rows, open, all);
-  useEffect(() => { subject.value = open && open.slice(open.indexOf(":") + 1); }, [open]);
+  useSubject(open && open.slice(open.indexOf(":") + 1));
 
   const kept = useFocusKept();
   const old = store.value.why ? [] : data.contacts.filter((c) => c.error); // else the frame says it

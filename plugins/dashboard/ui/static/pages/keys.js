@@ -4,7 +4,7 @@ import { html } from "../html.js";
 import { hello, stale, useTopic } from "../live.js";
 import { Refusal } from "../parts/dialog.js";
 import { change, go, href, query } from "../route.js";
-import { subject } from "../shell.js";
+import { useSubject } from "../shell.js";
 import { T } from "../text.js";
 import { K } from "../text/keys.js";
 import { Branches } from "./keys/branches.js";
@@ -31,7 +31,7 @@ export default function Page() {
   const beside = !phone.value || at !== ""; // what is open is in view
   const tree = useMemo(() => new Branches(), []);
   useEffect(() => () => tree.end(), [tree]);
-  useEffect(() => { subject.value = at ? path : ""; }, [at, path]);
+  useSubject(at ? path : "");
   const [dialog, setDialog] = useState(/** @type {any} */ (null));
   const wish = useRef(/** @type {any} */ ({}));
   const back = useRef(/** @type {HTMLElement | null} */ (null));
