@@ -203,15 +203,17 @@ func TestKeysTree_ChangesOfOthers(t *testing.T) {
 func TestKeysTree_Expiry(t *testing.T) {
 	t.Parallel()
 	h, e := startKeys(t)
-	e.put("/short", "x", "ttl=5")
 	e.put("/long", "y")
 	tb := open(t, h, at("/short"))
-	tb.WaitSee(".facts time")
+	tb.WaitSee(".empty")
+	tb.WaitSee(item("long"))
 	tab.Eval[int](tb, `(() => {
 		window.seen = new Set();
 		const look = () => { for (const e of document.querySelectorAll(".facts dd, .tree .left")) window.seen.add(e.innerText.replace(/Change…/, "").trim()); window.looking = requestAnimationFrame(look); };
 		look();
 		return 0; })()`)
+	e.put("/short", "x", "ttl=5")
+	tb.WaitSee(".facts time")
 	tb.WaitSee(".empty|/short has expired")
 	tb.WaitGone(item("short"))
 	tb.WaitSee(item("long"))
@@ -221,7 +223,7 @@ func TestKeysTree_Expiry(t *testing.T) {
 		t.Errorf("what was seen of the TTL: %s", all)
 	}
 	// Whether there is a moment between the end of the TTL and the news of it is up to etcd.
-	if got := tab.Eval[string](tb, `Promise.all([import("preact"), import(new URL("parts/time.js", document.querySelector("script[src]").src))]).then(([{ h, render }, { Left }]) => {
+	if got := tab.Eval[string](tb, `Promise.all([import("preact"), `+module("parts/time.js")+`]).then(([{ h, render }, { Left }]) => {
 		const box = document.createElement("div");
 		render(h(Left, { until: Date.now() - 2000 }), box);
 		return box.innerText;
@@ -236,7 +238,7 @@ func TestKeysTree_ChangeBeforeAll(t *testing.T) {
 	t.Parallel()
 	tb := open(t, start(t, ""), "keys")
 	tb.WaitSee(".tree")
-	got := tab.Eval[string](tb, `import(document.querySelector("script[type=module]").src.replace("app.js", "pages/keys/level.js")).then(({Level}) => {
+	got := tab.Eval[string](tb, module("pages/keys/level.js")+`.then(({Level}) => {
 		const level = new Level("/x");
 		level.receive({seq: 7, changes: [{op: "insert", at: 0, row: {name: "a"}}]});
 		const before = level.count;
