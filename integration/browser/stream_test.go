@@ -20,12 +20,13 @@ func TestFrame_WithoutSharedWorkers(t *testing.T) {
 	tb.Do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 		_, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
 			delete globalThis.SharedWorker;
-			Object.defineProperty(Document.prototype, "hidden", {get: () => Boolean(window.away)});
+			Object.defineProperty(Document.prototype, "hidden", {get: () => Boolean(sessionStorage.away)});
 		`})
 		return err
 	}))
 	tb.Go(h.URL + "/mod/dashboard/")
 	tb.WaitSee("[role=status]|live")
+	const back = `(delete sessionStorage.away, document.dispatchEvent(new Event("visibilitychange")))`
 	streams := func(want float64) {
 		t.Helper()
 		tb.Await(fmt.Sprintf("%v streams", want), func() bool {
@@ -33,11 +34,26 @@ func TestFrame_WithoutSharedWorkers(t *testing.T) {
 		})
 	}
 	streams(1)
-	tab.Eval[bool](tb, `(window.away = true, document.dispatchEvent(new Event("visibilitychange")))`)
+	// What a page still does is over after some frames.
+	const frames = `(async () => { for (let i = 0; i < 30; i++) await new Promise(requestAnimationFrame); return true; })()`
+	// In the same task as a topic is joined, of which the worker is told in the next.
+	tab.Eval[bool](tb, module("live.js")+`.then(({ join }) => (join("locks"), sessionStorage.away = "yes", document.dispatchEvent(new Event("visibilitychange"))))`)
+	tab.Eval[bool](tb, frames)
 	streams(0)
-	tab.Eval[bool](tb, `(window.away = false, document.dispatchEvent(new Event("visibilitychange")))`)
+	tab.Eval[bool](tb, back)
 	streams(1)
 	tb.WaitSee("[role=status]|live")
+
+	// Nor has one that was never seen.
+	tab.Eval[bool](tb, `Boolean(sessionStorage.away = "yes")`)
+	tb.Reload()
+	tb.WaitSee("h1")
+	tab.Eval[bool](tb, frames)
+	tb.WaitSee("[role=status]|connecting")
+	streams(0)
+	tab.Eval[bool](tb, back)
+	tb.WaitSee("[role=status]|live")
+	streams(1)
 	grant(t, h.URL, "POST", "/mod/v2/lock/x?ttl=60", nil)
 	tb.WaitSee(".figures dd|1 held")
 }

@@ -64,7 +64,7 @@ function connect() {
     port = both.port1;
   }
   port.onmessage = (e) => receive(e.data);
-  ask(true);
+  begin();
 }
 
 /** @param {any} m */
@@ -98,6 +98,7 @@ function receive(m) {
 
 let asking = 0;
 let fresh = false;
+let away = false;
 
 /**
  * Tells the worker which topics are shown here, together with what else changes now. With anew the stream is opened anew, which sends all of
@@ -106,6 +107,7 @@ let fresh = false;
 function ask(anew = false) {
   fresh ||= anew;
   clearTimeout(asking);
+  if (away) return; // who comes back asks for all of it
   asking = setTimeout(() => {
     port.postMessage({ topics: [...open.keys()], anew: fresh });
     fresh = false;
@@ -163,13 +165,24 @@ function wind() {
 }
 document.addEventListener("visibilitychange", () => {
   wind();
-  // Where tabs can't share a stream, one that nobody sees gives back its own: a browser has but six connections to a host.
-  if (globalThis.SharedWorker) return;
-  if (document.hidden) port.postMessage({ bye: true });
-  else ask(true);
+  if (!globalThis.SharedWorker) begin();
 });
 wind();
 
-addEventListener("pagehide", () => port.postMessage({ bye: true }));
+/** Has the stream. Where tabs can't share one, a tab that nobody sees has none: a browser has but six connections to a host. */
+function begin() {
+  if (!globalThis.SharedWorker && document.hidden) return end();
+  away = false;
+  ask(true);
+}
+
+/** Gives the stream back. */
+function end() {
+  away = true;
+  clearTimeout(asking);
+  port.postMessage({ bye: true });
+}
+
+addEventListener("pagehide", end);
 addEventListener("pageshow", (e) => { if (e.persisted) connect(); });
 connect();

@@ -78,7 +78,6 @@ function lost() {
 
 /** @param {MessagePort} port */
 function join(port) {
-  tabs.set(port, new Set());
   port.onmessage = (e) => {
     if (e.data.bye) {
       tabs.delete(port);
@@ -90,7 +89,6 @@ function join(port) {
     if (e.data.anew || topics.size > wanted().size + 20) plan(30);
   };
   port.start?.();
-  plan(30);
 }
 
 if ("onconnect" in globalThis) globalThis.onconnect = (e) => join(e.ports[0]);
