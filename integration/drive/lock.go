@@ -192,10 +192,10 @@ func (l *Lock) state() (s LockState, err error) {
 // that [Lock.Take] gives, and how many wait.
 func (l *Lock) WantHeld(index uint64, value string, waiting int) {
 	l.t.Helper()
-	s := l.State()
-	if s.Index != index || s.Value != value || s.Waiting != waiting || s.Remaining < lasting-100 {
+	if s := l.State(); s.Index != index || s.Value != value || s.Remaining < lasting-100 {
 		l.t.Errorf("%s is %+v, want it held by %q, index %d, for ten minutes, and %d waiting", l.URL, s, value, index, waiting)
 	}
+	l.AwaitWaiting(waiting) // how many wait is told by a watch
 }
 
 // WantLeft checks after a client has left that soon nobody waits, and that the
