@@ -51,16 +51,25 @@ const workerURL = new URL("./worker.js", import.meta.url).href;
 
 /** @type {MessagePort} */
 let port;
+/** Where there are no shared ones. @type {Worker | undefined} */
+let worker;
+/** When the worker last said anything, were it that the stream is lost, which it does every few seconds. */
+let spoken = 0;
 /** @type {Map<string, {users: number, state: import("@preact/signals").Signal<any>, on: (data: any) => void}>} */
 const open = new Map();
 
 function connect() {
+  if (port) port.onmessage = null;
+  port?.postMessage({ bye: true });
+  worker?.terminate();
+  spoken = Date.now();
   const url = /** @type {string} */ (policy ? policy.createScriptURL(workerURL) : workerURL);
   if (globalThis.SharedWorker) {
     port = new SharedWorker(url, { type: "module", name: "modhost" }).port;
   } else {
     const both = new MessageChannel();
-    new Worker(url, { type: "module" }).postMessage({ port: both.port2 }, [both.port2]);
+    worker = new Worker(url, { type: "module" });
+    worker.postMessage({ port: both.port2 }, [both.port2]);
     port = both.port1;
   }
   port.onmessage = (e) => receive(e.data);
@@ -70,6 +79,7 @@ function connect() {
 /** @param {any} m */
 function receive(m) {
   const at = Date.now();
+  spoken = at;
   if (m.topic === "signedOut") {
     location.reload();
     return;
@@ -155,13 +165,18 @@ export function useTopic(topic, reduce) {
   return state;
 }
 
+const gone = 10_000; // ms without a word of the worker: it has died, as with the process that it was in
+
 // A page that nobody sees has no clock.
 let clock = 0;
 function wind() {
   clearInterval(clock);
   if (document.hidden) return;
   tick.value = Date.now();
-  clock = setInterval(() => { tick.value = Date.now(); }, 1000);
+  clock = setInterval(() => {
+    tick.value = Date.now();
+    if (tick.value - spoken > gone) connect();
+  }, 1000);
 }
 document.addEventListener("visibilitychange", () => {
   wind();

@@ -10,19 +10,24 @@ const place = signal(location.pathname + location.search);
 addEventListener("popstate", () => {
   const before = place.value.split("?")[0];
   place.value = location.pathname + location.search;
+  over.abort();
   if (before !== location.pathname && history.state?.y) scrollBack(history.state.y);
 });
 
+let over = new AbortController(); // of the latest scrollBack
+
 /** Scrolls to where a page was left, which the browser tries before there is anything on it. Whoever scrolls meanwhile is left alone. */
 function scrollBack(/** @type {number} */ y) {
-  const over = new AbortController();
-  for (const doing of ["wheel", "touchstart", "keydown", "pointerdown"]) addEventListener(doing, () => over.abort(), { signal: over.signal, passive: true });
+  over = new AbortController();
+  const { signal } = over;
+  for (const doing of ["wheel", "touchstart", "keydown", "pointerdown"]) addEventListener(doing, () => over.abort(), { signal, passive: true });
   const until = performance.now() + 2000;
   const step = () => {
+    if (signal.aborted) return;
     const there = document.documentElement.scrollHeight - innerHeight >= y;
-    if (there && !over.signal.aborted) scrollTo(0, y);
+    if (there) scrollTo(0, y);
     if (there || performance.now() > until) over.abort();
-    if (!over.signal.aborted) requestAnimationFrame(step);
+    else requestAnimationFrame(step);
   };
   requestAnimationFrame(step);
 }
@@ -55,6 +60,7 @@ export function href(path, params = {}) {
 export function go(address, replace = false) {
   if (address === location.pathname + location.search) return;
   const leaves = address.split("?")[0] !== location.pathname;
+  if (leaves) over.abort();
   if (!replace) history.replaceState({ y: scrollY }, "");
   history[replace ? "replaceState" : "pushState"](null, "", address);
   place.value = address;

@@ -72,18 +72,19 @@ function lost() {
   failures++;
   tell({ topic: "lost", failures });
   // A stream does not say why it was refused. If the session is over, the host has its sign-in page for the tabs.
-  if (failures === 2) fetch(base, { method: "HEAD", cache: "no-store" }).then((answer) => { if (answer.status === 401) tell({ topic: "signedOut" }); }, () => {});
+  if (failures > 1) fetch(base, { method: "HEAD", cache: "no-store" }).then((answer) => { if (answer.status === 401) tell({ topic: "signedOut" }); }, () => {});
   plan(Math.min(5000, 250 * 2 ** Math.min(failures, 5)));
 }
 
 /** @param {MessagePort} port */
 function join(port) {
+  const leave = () => {
+    tabs.delete(port);
+    if (tabs.size === 0) open();
+  };
+  port.onclose = leave; // a tab that has crashed says nothing
   port.onmessage = (e) => {
-    if (e.data.bye) {
-      tabs.delete(port);
-      if (tabs.size === 0) open();
-      return;
-    }
+    if (e.data.bye) return leave();
     tabs.set(port, new Set(e.data.topics));
     // Who joins a topic needs all of it first, also if others have it. What nobody wants any more goes with the next opening, unless it is much.
     if (e.data.anew || topics.size > wanted().size + 20) plan(30);

@@ -1,5 +1,5 @@
 // The page Modules: every module of the host, whoever wrote it, with the switch that works in every state.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { post } from "../api.js";
 import { html } from "../html.js";
 import { connection, hello, here, now, useTopic } from "../live.js";
@@ -157,7 +157,7 @@ function Log({ name }) {
   const { data, error } = useTopic(`log:${name}`, tail).value;
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const follows = useRef(true);
-  useEffect(() => { if (follows.current && box.current) box.current.scrollTop = box.current.scrollHeight; }, [data]);
+  useLayoutEffect(() => { if (follows.current && box.current) box.current.scrollTop = box.current.scrollHeight; }, [data]);
   const D = X.detail;
   return html`
     <${Problem} error=${error} />

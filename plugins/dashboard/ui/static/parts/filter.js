@@ -1,5 +1,5 @@
 // The field of a filter. A list may be long: it is filtered when the hands rest, not with each key stroke.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 
 const rest = 150; // ms
@@ -15,7 +15,7 @@ export function Filter({ text, label, apply, search, ...more }) {
     applied.current = text;
     show(text);
   }, [text]);
-  useEffect(() => () => clearTimeout(timer.current), []);
+  useLayoutEffect(() => () => clearTimeout(timer.current), []); // before the next page is there, which has filters of its own
   function on(/** @type {any} */ e) {
     const { value } = e.currentTarget;
     show(value);

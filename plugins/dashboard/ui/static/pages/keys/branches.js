@@ -76,10 +76,16 @@ export class Branches {
     this.active = { branch: this.root, index: 0, name: "" };
     /** Told of rows that came (n > 0) or went above a place, so that a viewer can keep what it shows in place. @type {(place: number, n: number) => void} */
     this.moved = () => {};
-    this.touched = false;
+    this.over = false;
   }
 
-  end() { this.root.end(); }
+  end() {
+    this.over = true;
+    this.root.end();
+  }
+
+  /** Whether a branch is open still. */
+  has(branch) { return !this.over && [...this.each(this.root)].includes(branch); }
 
   touch() {
     if (this.root === undefined) return; // while it is made
@@ -169,7 +175,11 @@ export class Branches {
     const lost = a.branch === branch && a.name ? [a.name] : [];
     for (const wanted of [...lost, ...branch.inner.map((b) => name(b.path))]) {
       const found = await level.find(wanted).catch(() => null);
-      if (!found || level.epoch !== epoch) return; // there will be another call
+      if (level.epoch !== epoch || !this.has(branch)) return; // there will be another call, or it is open no longer
+      if (!found) {
+        setTimeout(() => { if (level.epoch === epoch && this.has(branch)) this.search(branch); }, 1000);
+        return;
+      }
       const inner = branch.inner.find((b) => name(b.path) === wanted);
       if (inner && found.found) inner.index = found.index;
       else if (inner) this.drop(inner);

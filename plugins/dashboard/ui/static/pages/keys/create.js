@@ -19,7 +19,11 @@ export function Create({ begin, dir = false, made, closed }) {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const [there, setThere] = useState("");
-  useEffect(() => { handle.current.open(); }, []);
+  const left = useRef(false);
+  useEffect(() => {
+    handle.current.open();
+    return () => { left.current = true; };
+  }, []);
   const path = clean(key);
   async function submit(e) {
     e.preventDefault();
@@ -30,7 +34,7 @@ export function Create({ begin, dir = false, made, closed }) {
     try {
       await (isDir ? makeDir(path, Number(ttl)) : create(path, value, Number(ttl)));
       handle.current.close();
-      made(path);
+      if (!left.current) made(path); // else somebody has gone on to another page
     } catch (error) {
       if (error instanceof Changed) setThere(path);
       else setProblem(error);
@@ -39,7 +43,7 @@ export function Create({ begin, dir = false, made, closed }) {
     }
   }
   return html`
-    <${Dialog} handle=${handle} title=${isDir ? K.create.dirTitle : K.create.title} onClose=${closed}>
+    <${Dialog} handle=${handle} title=${isDir ? K.create.dirTitle : K.create.title} busy=${busy} onClose=${closed}>
       <form onSubmit=${submit}>
         <div class="row field" role="radiogroup" aria-label=${K.create.kind}>
           <label><input type="radio" name="kind" checked=${!isDir} onChange=${() => setDir(false)} /> ${K.create.key}</label>
@@ -55,7 +59,7 @@ export function Create({ begin, dir = false, made, closed }) {
         ${there ? html`<p class="problem" role="alert">${K.create.there(there)} <a href=${href("keys", { at: there })} onClick=${() => handle.current.close()}>${K.create.openIt}</a></p>` : null}
         <${Problem} error=${problem} />
         <footer>
-          <button type="button" onClick=${() => handle.current.close()}>${T.dialog.cancel}</button>
+          <button type="button" disabled=${busy} onClick=${() => handle.current.close()}>${T.dialog.cancel}</button>
           <button class="primary" disabled=${busy || path === "/"}>${busy ? T.dialog.working : K.create.verb}</button>
         </footer>
       </form>

@@ -127,8 +127,9 @@ export function Editor({ text, state, kind, label, locked, mistake, handle, onCh
     return view;
   }, [separator(text)]);
   useEffect(() => { handle.current.dispatch({ effects: parts.language.reconfigure(language(kind)) }); }, [kind]);
-  useEffect(() => { handle.current.dispatch({ effects: parts.lock.reconfigure(lock()) }); }, [locked, label]);
-  useEffect(() => { if (!state) replace(handle.current, text, "taken"); }, [text, state]);
+  // At once: what is written before would be of another text than the one it is kept for, or where nothing may be written.
+  useLayoutEffect(() => { handle.current.dispatch({ effects: parts.lock.reconfigure(lock()) }); }, [locked, label]);
+  useLayoutEffect(() => { if (!state) replace(handle.current, text, "taken"); }, [text, state]);
   useEffect(() => {
     const { doc } = handle.current.state;
     let marks = Decoration.none;

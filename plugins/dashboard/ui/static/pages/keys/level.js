@@ -290,19 +290,18 @@ export class Matches {
     for (let i = this.first - (this.first % pageSize); i < last && offset < 0; i += pageSize) if (!this.have.has(i) || this.old.has(i)) offset = i;
     if (offset < 0) return;
     this.asking = true;
+    this.have.add(offset); // also if it fails: until something changes
+    this.old.delete(offset); // and what changes from here on makes it old again
     try {
       const page = await get("keys/page", { dir: this.level.path, offset, limit: pageSize, filter: this.filter });
       this.count = page.count;
       this.of = page.of;
       this.rows.length = page.count;
       page.rows.forEach((row, i) => { this.rows[offset + i] = row; });
-      this.have.add(offset);
       this.error = null;
     } catch (error) {
       this.error = error;
-      this.have.add(offset); // until something changes
     }
-    this.old.delete(offset);
     this.asking = false;
     this.version.value++;
     this.pump();

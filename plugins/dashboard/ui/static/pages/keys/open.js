@@ -1,5 +1,5 @@
 // What is open beside the tree: a key with its value, or a directory with what is in it.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../../html.js";
 import { now, useTopic } from "../../live.js";
 import { change, href, query } from "../../route.js";
@@ -10,7 +10,7 @@ import { bytes, number, T } from "../../text.js";
 import { K } from "../../text/keys.js";
 import { creates } from "./creates.js";
 import Directory from "./directory.js";
-import { draftOf } from "./drafts.js";
+import { edited } from "./drafts.js";
 import { kindOf } from "./kinds.js";
 import { hidden, visible } from "./paths.js";
 import { Path } from "./path.js";
@@ -31,17 +31,18 @@ const tabs = {
  */
 export function Open({ path, why, open, wish, act }) {
   const { data, error } = useTopic("node:" + path).value;
-  // What we have written ourselves is known before the topic tells it.
+  // What we have written ourselves is known before the topic tells it, and forgotten then: what the topic says of a key that is gone may be of an earlier revision.
   const [own, setOwn] = useState(/** @type {any} */ (null));
   const last = useRef(/** @type {any} */ (null));
   const ahead = own && (!data || BigInt(data.revision) < BigInt(own.modified));
+  useLayoutEffect(() => { if (own && !ahead) setOwn(null); }, [own, ahead]);
   const node = ahead ? own : data?.node ?? null;
   if (node) last.current = node;
   const known = Boolean(data) || ahead;
   let inner;
   if (!known) inner = html`<${Unknown} error=${error} />`;
   else if (node?.dir) inner = html`${node.expires ? html`<${Facts} node=${node} why=${why} saved=${setOwn} />` : null}<${Directory} path=${path} node=${node} why=${why} act=${act} />`;
-  else if (node || draftOf(path)) inner = html`${node ? html`<${Facts} node=${node} why=${why} saved=${setOwn} />` : null}<${Key} path=${path} node=${node} why=${why} wish=${wish} saved=${setOwn} />`;
+  else if (node || edited.value.has(path)) inner = html`${node ? html`<${Facts} node=${node} why=${why} saved=${setOwn} />` : null}<${Key} path=${path} node=${node} why=${why} wish=${wish} saved=${setOwn} />`;
   else inner = html`<${Nothing} path=${path} reason=${data.reason} last=${last.current} why=${why} act=${act} made=${setOwn} />`;
   return html`
     <a class="back" href=${href("keys", { ...Object.fromEntries(query.value), at: "", tab: "", filter: "" })}>${K.backToTree}</a>

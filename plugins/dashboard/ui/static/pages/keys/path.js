@@ -1,5 +1,5 @@
 // Where we are, as links, and as a field to go elsewhere.
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../../html.js";
 import { href } from "../../route.js";
 import { K } from "../../text/keys.js";
@@ -12,7 +12,6 @@ export function Path({ path, open, children }) {
   const field = useRef(/** @type {HTMLInputElement | null} */ (null));
   const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
   const back = useRef(false);
-  useEffect(() => setWriting(false), [path]);
   useLayoutEffect(() => {
     if (writing) {
       field.current?.focus();

@@ -38,13 +38,13 @@ export function Save({ path, base, from, text, ttl, kind, saved, changed, closed
     }
   }
   return html`
-    <${Dialog} handle=${handle} title=${K.save.title(path)} wide onClose=${closed}>
+    <${Dialog} handle=${handle} title=${K.save.title(path)} wide busy=${busy} onClose=${closed}>
       <form onSubmit=${submit}>
         <p>${K.save.size(bytes(bytesOf(from)), bytes(bytesOf(text)))} <${Terms} base=${base} ttl=${ttl} /></p>
         ${from === text ? html`<p class="muted">${K.save.same}</p>` : html`<div class="diff"><${Diff} from=${from} to=${text} kind=${kind} label=${K.save.diff} /></div>`}
         <${Problem} error=${problem} />
         <footer>
-          <button type="button" onClick=${() => handle.current.close()}>${T.dialog.cancel}</button>
+          <button type="button" disabled=${busy} onClick=${() => handle.current.close()}>${T.dialog.cancel}</button>
           <button class="primary" autofocus disabled=${busy}>${busy ? T.dialog.working : K.save.write}</button>
         </footer>
       </form>

@@ -54,8 +54,7 @@ const states = ["new", "changed", "same", "conflict", "invalid"];
 /** @param {{why: string, closed: () => void}} props */
 export function Import({ why, closed }) {
   const handle = useRef(/** @type {any} */ (null));
-  const over = useRef(false);
-  const halt = useRef(false);
+  const run = useRef({ halt: false }); // the latest one; those before are halted
   const [rows, setRows] = useState(/** @type {any[] | null} */ (null)); // entries with state and modified
   const [shown, show] = useState("");
   const [overwrite, setOverwrite] = useState(false);
@@ -64,34 +63,41 @@ export function Import({ why, closed }) {
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   useEffect(() => {
     handle.current.open();
-    return () => { over.current = true; };
+    return () => { run.current.halt = true; };
   }, []);
 
-  /** Sends entries part by part, until halt. What is answered is put behind all. */
-  async function send(path, entries, all) {
-    halt.current = false;
+  function begin() {
+    run.current.halt = true;
+    return run.current = { halt: false };
+  }
+  /** Sends entries part by part, until mine is halted. What is answered is put behind all. */
+  async function send(mine, path, entries, all) {
     setProgress({ done: 0, total: entries.length });
     try {
       for (const part of parts(entries)) {
         const answer = await post(path, { entries: part });
         answer.rows.forEach((row, i) => all.push({ ...part[i], ...row }));
-        if (over.current || halt.current) return;
+        if (mine.halt) return;
         setProgress({ done: all.length, total: entries.length });
       }
     } finally {
-      setProgress(null);
+      if (mine === run.current) setProgress(null);
     }
   }
   async function take(file) {
+    const mine = begin();
+    setProgress(null);
     setProblem(null);
     setRows(null);
     setResult(null);
     try {
       const all = [];
-      await send("keys/import/compare", readFile(await file.text()), all);
-      setRows(all);
+      const entries = readFile(await file.text());
+      if (mine.halt) return; // another file was chosen
+      await send(mine, "keys/import/compare", entries, all);
+      if (!mine.halt) setRows(all);
     } catch (error) {
-      setProblem(error);
+      if (!mine.halt) setProblem(error);
     }
   }
   const count = (state) => rows.filter((r) => r.state === state).length;
@@ -101,7 +107,7 @@ export function Import({ why, closed }) {
     setProblem(null);
     const all = [];
     try {
-      await send("keys/import/write", chosen.map(({ key, value, ttl, dir, state, modified }) => ({ key, value, ttl, dir, modified: state === "new" ? "" : modified })), all);
+      await send(begin(), "keys/import/write", chosen.map(({ key, value, ttl, dir, state, modified }) => ({ key, value, ttl, dir, modified: state === "new" ? "" : modified })), all);
     } catch (error) {
       setProblem(error);
     }
@@ -111,10 +117,10 @@ export function Import({ why, closed }) {
   const writing = Boolean(rows && progress);
   const bad = result?.rows.filter((r) => r.state !== "written" && r.state !== "same") ?? [];
   return html`
-    <${Dialog} handle=${handle} title=${K.import.title} wide onClose=${closed}>
+    <${Dialog} handle=${handle} title=${K.import.title} wide busy=${writing} onClose=${closed}>
       <form onSubmit=${write}>
         <label class="field"><span>${K.import.file}</span>
-          <input type="file" accept=".ndjson,.jsonl,.json,application/x-ndjson" onChange=${(e) => { if (e.currentTarget.files[0]) take(e.currentTarget.files[0]); }} /></label>
+          <input type="file" disabled=${writing} accept=".ndjson,.jsonl,.json,application/x-ndjson" onChange=${(e) => { if (e.currentTarget.files[0]) take(e.currentTarget.files[0]); }} /></label>
         ${progress ? html`<p role="status">${K.import.progress(number(progress.done), number(progress.total))}</p>` : null}
         <${Problem} error=${problem} />
         ${rows && !result ? html`
@@ -132,7 +138,7 @@ export function Import({ why, closed }) {
           <p role="status">${K.import.done(number(result.rows.length - bad.length), number(result.of))}</p>
           ${bad.length ? html`<h3>${K.import.failed}</h3><ul class="sample" tabindex="0" aria-label=${K.import.failed}>${bad.slice(0, 200).map((r) => html`<li class="wrap"><span class="mono">${visible(r.key)}</span>: ${r.why || K.import.states.changed}</li>`)}</ul>` : null}` : null}
         <footer>
-          <button type="button" onClick=${() => (writing ? (halt.current = true) : handle.current.close())}>${result ? T.dialog.close : writing ? K.import.stop : T.dialog.cancel}</button>
+          <button type="button" onClick=${() => (writing ? (run.current.halt = true) : handle.current.close())}>${result ? T.dialog.close : writing ? K.import.stop : T.dialog.cancel}</button>
           ${result ? null : html`<button class="primary" disabled=${Boolean(why) || Boolean(progress) || chosen.length === 0} title=${why || undefined}>${K.import.verb(number(chosen.length))}</button>`}
         </footer>
       </form>

@@ -41,7 +41,7 @@ export function Tree({ tree, at, open, remove }) {
     let over = false;
     tree.reveal(at, () => over).then((found) => { if (found && !over && box.current) showRow(box.current, tree.activePlace(), rowHeight); });
     return () => { over = true; };
-  }, [tree, at]);
+  }, [tree, at, tree.root.level.count === null]); // and when etcd is back
 
   const shown = [];
   for (let place = first; place < last; place++) shown.push({ place, ...tree.at(place) });

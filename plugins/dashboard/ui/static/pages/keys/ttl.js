@@ -36,7 +36,7 @@ export function ChangeTTL({ node, saved, closed }) {
     }
   }
   return html`
-    <${Dialog} handle=${handle} title=${K.ttl.title(base.key)} onClose=${closed}>
+    <${Dialog} handle=${handle} title=${K.ttl.title(base.key)} busy=${busy} onClose=${closed}>
       <form onSubmit=${submit}>
         <div class="field" role="radiogroup" aria-label=${K.ttl.label}>
           <label class="row"><input type="radio" name="ends" checked=${!ends} onChange=${() => setEnds(false)} /> ${K.ttl.never}</label>
@@ -46,7 +46,7 @@ export function ChangeTTL({ node, saved, closed }) {
         <p class="muted"><${Terms} base=${base} ttl=${seconds} /></p>
         <${Problem} error=${problem} />
         <footer>
-          <button type="button" onClick=${() => handle.current.close()}>${T.dialog.cancel}</button>
+          <button type="button" disabled=${busy} onClick=${() => handle.current.close()}>${T.dialog.cancel}</button>
           <button class="primary" disabled=${busy || (ends && !(seconds >= 1))}>${busy ? T.dialog.working : K.ttl.verb}</button>
         </footer>
       </form>

@@ -74,8 +74,11 @@ export default function Value({ path, node, why, wish, saved }) {
     if (d) d.ttl = ttl;
     again();
   }
-  function done(written) {
-    dropDraft(path);
+  /** It is saved. What was written on after text, as after leaving the page and coming back, is a draft on top of that. */
+  function done(written, text) {
+    const d = draftOf(path);
+    if (d && text !== undefined && textOf(d) !== text) keepDraft(path, { ...d, base: written, theirs: undefined });
+    else dropDraft(path);
     saved(written);
     again();
     view.current?.focus();
@@ -130,7 +133,7 @@ export default function Value({ path, node, why, wish, saved }) {
         <button type="button" class="primary" disabled=${Boolean(locked)} title=${locked || K.value.saveKey} onClick=${() => setReview(textOf(draft))}>${K.value.save}</button>
       </div>` : locked ? html`<p class="muted">${locked}</p>` : null}
     ${review === null || !draft ? null : html`<${Save} path=${path} base=${draft.base} from=${draft.base.value} text=${review} ttl=${draft.ttl} kind=${kind}
-      saved=${done} changed=${clash} closed=${() => { setReview(null); view.current?.focus(); }} />`}`;
+      saved=${(written) => done(written, review)} changed=${clash} closed=${() => { setReview(null); view.current?.focus(); }} />`}`;
 }
 
 /** What a save shall do with the expiry. */
