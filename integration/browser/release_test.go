@@ -69,11 +69,7 @@ func TestLocks_DialogStaysUntilItsOrderIsAnswered(t *testing.T) {
 	tb := open(t, h, "locks")
 	tb.Click(".act button|Release…")
 	tb.Wait(confirms + ` && !` + confirms + `.disabled`)
-	tab.Eval[bool](tb, `(() => {
-		const send = window.fetch;
-		window.fetch = (...order) => new Promise((done) => { window.letGo = () => done(send(...order)); });
-		return true;
-	})()`)
+	hold(tb, "/api/")
 	tb.Click("button.danger|Release")
 	tb.Wait(`window.letGo`)
 	tb.Wait(`[...document.querySelectorAll("dialog[open] button")].every((b) => b.disabled)`)
@@ -81,7 +77,7 @@ func TestLocks_DialogStaysUntilItsOrderIsAnswered(t *testing.T) {
 	if !tb.Sees("dialog[open]|Working") {
 		t.Error("Esc has closed the dialog")
 	}
-	tab.Eval[bool](tb, `(letGo(), true)`)
+	letGo(tb)
 	tb.WaitGone("dialog[open]")
 	l.WantHeld(line[1].Index, "client-1", 3)
 }

@@ -5,8 +5,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
@@ -18,7 +22,7 @@ import (
 const token = "the token of a test"
 
 // guarded runs a host whose dashboard is for those who have the token.
-func guarded(t *testing.T) *drive.Host {
+func guarded(t *testing.T, token string) *drive.Host {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
@@ -41,7 +45,7 @@ func signIn(tb *tab.Tab, given, user string) {
 // wanted to go.
 func TestSignIn(t *testing.T) {
 	t.Parallel()
-	h := guarded(t)
+	h := guarded(t, token)
 	tb := chromium.Open(t)
 	tb.Expect(unauthorized)
 	tb.Go(h.URL + "/mod/dashboard/locks")
@@ -70,7 +74,7 @@ func TestSignIn(t *testing.T) {
 // nothing else.
 func TestSignIn_FromAnotherSite(t *testing.T) {
 	t.Parallel()
-	h := guarded(t)
+	h := guarded(t, token)
 	tb := chromium.Open(t)
 	tb.Expect(unauthorized)
 	tb.Go(h.URL + "/mod/dashboard/")
@@ -114,4 +118,43 @@ func TestSignIn_FromAnotherSite(t *testing.T) {
 	if status, body, err := send(t.Context(), h.URL, "GET", "/mod/v2/lock/forged", nil); err != nil || status != 200 || body != "" {
 		t.Errorf("the lock is %d %q, %v", status, body, err)
 	}
+}
+
+// Who was away when the session ended is led to the sign-in page, however long
+// that was.
+func TestSignIn_AfterAnOutage(t *testing.T) {
+	t.Parallel()
+	first, second := guarded(t, token), guarded(t, "the token of another host") // which ends all sessions
+	var target atomic.Pointer[url.URL]                                          // nil: nobody answers
+	var tries atomic.Int32                                                      // of the stream, meanwhile
+	lead := func(h *drive.Host) {
+		u, err := url.Parse(h.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		target.Store(u)
+	}
+	lead(first)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		to := target.Load()
+		if to == nil {
+			if strings.HasSuffix(r.URL.Path, "/events") {
+				tries.Add(1)
+			}
+			panic(http.ErrAbortHandler)
+		}
+		(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, FlushInterval: -1}).ServeHTTP(w, r)
+	}))
+	t.Cleanup(proxy.Close)
+	tb := chromium.Open(t)
+	tb.Expect(unauthorized + "|net::|ERR_")
+	tb.Go(proxy.URL + "/mod/dashboard/")
+	signIn(tb, token, "")
+	tb.WaitSee("[role=status]|live")
+	target.Store(nil)
+	proxy.CloseClientConnections()
+	tb.WaitSee(".banner|No connection")
+	tb.Await("some tries", func() bool { return tries.Load() >= 4 })
+	lead(second)
+	tb.WaitSee("h1|Sign in")
 }

@@ -3,9 +3,11 @@ package browser
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 
 	"github.com/etcd-modules/modhost/integration/browser/tab"
@@ -54,6 +56,30 @@ func TestFrame_WithoutSharedWorkers(t *testing.T) {
 	tab.Eval[bool](tb, back)
 	tb.WaitSee("[role=status]|live")
 	streams(1)
+	grant(t, h.URL, "POST", "/mod/v2/lock/x?ttl=60", nil)
+	tb.WaitSee(".figures dd|1 held")
+}
+
+// A worker that has died, as with the process that it was in, is replaced.
+func TestFrame_AnotherWorker(t *testing.T) {
+	t.Parallel()
+	h := start(t, "")
+	tb := open(t, h, "")
+	tb.Do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		all, err := chromedp.Call(ctx, target.GetTargets, target.GetTargetsParams{})
+		if err != nil {
+			return err
+		}
+		for _, one := range all.TargetInfos {
+			if one.Type == "shared_worker" && strings.HasPrefix(one.URL, h.URL) {
+				// The target in ctx is the tab, which does not close others.
+				return chromedp.FromContext(ctx).Browser.Call(ctx, target.CommandCloseTarget, target.CloseTargetParams{TargetID: one.TargetID}, nil)
+			}
+		}
+		return fmt.Errorf("no worker in %+v", all.TargetInfos)
+	}))
+	tb.WaitSee("[role=status]|reconnecting")
+	tb.WaitSee("[role=status]|live")
 	grant(t, h.URL, "POST", "/mod/v2/lock/x?ttl=60", nil)
 	tb.WaitSee(".figures dd|1 held")
 }
