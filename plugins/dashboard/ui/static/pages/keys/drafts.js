@@ -12,7 +12,7 @@ import { signal } from "@preact/signals";
 /** @type {Map<string, Draft>} */
 const drafts = new Map();
 
-/** The paths of keys with such. */
+/** The paths of keys with such; another set whenever one is kept or dropped, by whatever page that was. */
 export const edited = signal(/** @type {Set<string>} */ (new Set()));
 
 /** @param {string} path */
@@ -23,9 +23,8 @@ export const textOf = (draft) => draft.state.sliceDoc();
 
 /** @param {string} path @param {Draft} draft */
 export function keepDraft(path, draft) {
-  const isNew = !drafts.has(path);
   drafts.set(path, draft);
-  if (isNew) edited.value = new Set(drafts.keys());
+  edited.value = new Set(drafts.keys());
 }
 
 /** @param {string} path */
