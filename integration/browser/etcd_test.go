@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // An etcd is the store, as other clients see it.
@@ -22,6 +23,7 @@ type node struct {
 	Value         string
 	Dir           bool
 	TTL           int64
+	Expiration    time.Time
 	CreatedIndex  uint64
 	ModifiedIndex uint64
 	Nodes         []node

@@ -143,7 +143,7 @@ const maxFirst = 100_000 // bytes of bodies
 func TestFrame_FirstPageIsLightAndIdle(t *testing.T) {
 	h := startLogged(t)
 	tb := open(t, h, "")
-	tb.WaitSee("h1")
+	tb.Wait("document.querySelectorAll('.graph canvas').length === 4")
 	// What comes after the first paint, too: the page has rested for a second.
 	tab.Eval[int](tb, `new Promise((rest) => {
 		let last = performance.now();
@@ -212,14 +212,24 @@ func TestFrame_HonestWithoutHost(t *testing.T) {
 	h := start(t, "")
 	tb := open(t, h, "")
 	tb.Expect("Failed to load resource|ERR_CONNECTION_REFUSED|net::")
-	began := time.Now()
-	drive.Signal(t, h.PID(), syscall.SIGSTOP)
-	tb.WaitFor(4*time.Second, `document.querySelector("header [role=status]").innerText.includes("reconnecting")`)
-	t.Logf("told %v after the host fell silent", time.Since(began))
-	tb.WaitSee(".banner|No connection")
-	drive.Signal(t, h.PID(), syscall.SIGCONT)
-	tb.WaitSee("[role=status]|live")
-	tb.WaitGone(".banner|No connection")
+	least := time.Hour
+	for range 3 { // what is slow by itself is so each time
+		began := time.Now()
+		drive.Signal(t, h.PID(), syscall.SIGSTOP)
+		tb.WaitSee("header [role=status]|reconnecting")
+		least = min(least, time.Since(began))
+		t.Logf("told %v after the host fell silent", time.Since(began))
+		tb.WaitSee(".banner|No connection")
+		drive.Signal(t, h.PID(), syscall.SIGCONT)
+		tb.WaitSee("[role=status]|live")
+		tb.WaitGone(".banner|No connection")
+		if least < 2*time.Second {
+			break
+		}
+	}
+	if least > 3*time.Second {
+		t.Errorf("told %v after the host fell silent, want two seconds", least)
+	}
 }
 
 // The plugin is killed: the page says so, asks nobody for another page, and

@@ -58,7 +58,7 @@ func item(name string) string { return ".tree [role=treeitem]|" + name }
 func TestKeys_Walk(t *testing.T) {
 	t.Parallel()
 	h, e := startKeys(t)
-	e.put("/region/site/host", "10.0.0.1", "ttl=500")
+	e.put("/region/site/host", "10.0.0.1", "ttl=535")
 	e.put("/region/note", "hello")
 	tb := open(t, h, "keys")
 	tb.Click(item("region"))

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -203,12 +204,12 @@ module "hello" {
 	hello := row("module", "hello")
 	tb.Wait(cell(hello, "State") + ".includes('serving')")
 	tb.Wait(cell(hello, "Mounts") + " === '/mod/hello'")
-	for range 10 {
+	tb.Await("a rate", func() bool {
 		if status, body, err := send(t.Context(), h.URL, "GET", "/mod/hello", nil); status != http.StatusOK {
 			t.Fatalf("the module hello: %d %s, %v", status, body, err)
 		}
-	}
-	tb.Wait("parseFloat(" + cell(hello, "Req/s") + ") > 0")
+		return tab.Eval[bool](tb, "parseFloat("+cell(hello, "Req/s")+") > 0")
+	})
 }
 
 // In read-only mode the switches are there and say why they don't work, and
@@ -247,35 +248,39 @@ func TestMembers(t *testing.T) {
 	t.Parallel()
 	cluster, h := joined(t)
 	tb := open(t, h, "members")
-	lead := cluster.Leader()
-	var victim *drive.Member
+	// Who leads may change on a busy machine: it is asked anew each time.
+	shows := func(expression string, want func() string) {
+		t.Helper()
+		tb.Await(expression, func() bool { return tab.Eval[string](tb, expression) == want() })
+	}
 	for _, m := range cluster.Members {
 		r := row("member", m.Name)
 		tb.Wait(cell(r, "Health") + ".includes('healthy')")
-		role := "leader"
-		if m != lead {
-			victim, role = m, "follower"
+		shows(cell(r, "Role"), func() string {
+			if m == cluster.Leader() {
+				return "leader"
+			}
+			return "follower"
+		})
+		if m != cluster.Leader() {
 			tb.Wait("/^(< )?[0-9.,]+ m?s$/.test(" + cell(r, "Latency") + ")")
 			tb.Wait("/^[1-9][0-9,]* . [0-9,]+$/.test(" + cell(r, "Sent / failed") + ")")
 		}
-		tb.Wait(fmt.Sprintf("%s === %q", cell(r, "Role"), role))
-
-		status := statusOf(t, m)
-		tb.Wait(fmt.Sprintf("%s === %q", cell(r, "Version"), status.Version))
+		tb.Wait(fmt.Sprintf("%s === %q", cell(r, "Version"), statusOf(t, m).Version))
 		tb.Click(r + " .row-button|" + m.Name)
 		tb.Wait(fmt.Sprintf("location.search === '?id=%s'", m.ID))
-		for _, want := range []string{m.ID, m.URL, "Term\n" + status.RaftTerm} {
-			tb.Wait(fmt.Sprintf("document.querySelector('.detail').innerText.includes(%q)", want))
-		}
+		tb.WaitSee(".detail|" + m.ID)
+		tb.WaitSee(".detail|" + m.URL)
+		shows(`(document.querySelector(".detail").innerText.match(/Term\n(\d+)/)?.[1] ?? "")`, func() string { return statusOf(t, m).RaftTerm })
 		tb.Wait(fmt.Sprintf("document.querySelector('.detail').innerText.includes('Size\\n') && %s.endsWith('B')", cell(r, "v3 backend")))
 		// The numbers grow, so both are read until they are the same.
-		tb.Await("the applied index", func() bool {
-			return tab.Eval[string](tb, cell(r, "Applied index")+".replaceAll(',', '')") == statusOf(t, m).RaftAppliedIndex
-		})
+		shows(cell(r, "Applied index")+".replaceAll(',', '')", func() string { return statusOf(t, m).RaftAppliedIndex })
 	}
 	tb.WaitSee("p|Not on the v2 API")
-	tb.Wait(figure("Leader") + fmt.Sprintf(".startsWith('%s\\nfor ')", lead.Name))
+	shows(figure("Leader")+`.split("\nfor ")[0]`, func() string { return cluster.Leader().Name })
 
+	lead := cluster.Leader()
+	victim := cluster.Members[slices.IndexFunc(cluster.Members, func(m *drive.Member) bool { return m != lead })]
 	paused := row("member", victim.Name)
 	drive.Signal(t, victim.PID(), syscall.SIGSTOP)
 	t.Cleanup(func() { syscall.Kill(victim.PID(), syscall.SIGCONT) }) //nolint:errcheck // it may be going on

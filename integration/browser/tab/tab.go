@@ -403,12 +403,13 @@ func (tb *Tab) Scheme(scheme string) {
 	}))
 }
 
-// Busy is how long the page's main thread has worked since it was opened.
+// Busy is how long the page's main thread has used a processor since it was
+// opened.
 func (tb *Tab) Busy() time.Duration {
 	tb.t.Helper()
 	var busy time.Duration
 	tb.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		if _, err := chromedp.Call(ctx, performance.Enable, performance.EnableParams{}); err != nil {
+		if _, err := chromedp.Call(ctx, performance.Enable, performance.EnableParams{TimeDomain: performance.EnableTimeDomainThreadTicks}); err != nil {
 			return err
 		}
 		all, err := chromedp.Call(ctx, performance.GetMetrics, cdp.Empty{})
