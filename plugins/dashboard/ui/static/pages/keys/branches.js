@@ -178,7 +178,7 @@ export class Branches {
       if (level.epoch !== epoch || !this.has(branch)) return; // there will be another call, or it is open no longer
       if (!found) {
         setTimeout(() => { if (level.epoch === epoch && this.has(branch)) this.search(branch); }, 1000);
-        return;
+        break;
       }
       const inner = branch.inner.find((b) => name(b.path) === wanted);
       if (inner && found.found) inner.index = found.index;

@@ -37,7 +37,11 @@ export function Tree({ tree, at, open, remove }) {
 
   // What is open is shown, when it is not what was clicked.
   useEffect(() => {
-    if (tree.pathOf(tree.active) === at || at === "/") return;
+    if (at === "/") return;
+    if (tree.pathOf(tree.active) === at) {
+      tree.expand(tree.active.branch, tree.active.index); // it is not if it is the first row, at which the keyboard begins
+      return;
+    }
     let over = false;
     tree.reveal(at, () => over).then((found) => { if (found && !over && box.current) showRow(box.current, tree.activePlace(), rowHeight); });
     return () => { over = true; };
