@@ -71,8 +71,8 @@ function lost() {
   stream = null;
   failures++;
   tell({ topic: "lost", failures });
-  // A stream does not say why it was refused. If the session is over, the host has its sign-in page for the tabs.
-  if (failures > 1) fetch(base, { method: "HEAD", cache: "no-store" }).then((answer) => { if (answer.status === 401) tell({ topic: "signedOut" }); }, () => {});
+  // A stream does not say why it was refused. If the session is over, the host has its sign-in page for the tabs. Not for long: a browser has but six connections to a host.
+  if (failures > 1) fetch(base, { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(quiet + dead) }).then((answer) => { if (answer.status === 401) tell({ topic: "signedOut" }); }, () => {});
   plan(Math.min(5000, 250 * 2 ** Math.min(failures, 5)));
 }
 
