@@ -172,7 +172,7 @@ func TestKeys_RefreshedTTL(t *testing.T) {
 	t.Parallel()
 	h := programs(t).Start(t, drive.Embedded+drive.Dashboard(""))
 	b := browseKeys(t, h)
-	b.mustPut("/a/x", "1", "ttl", "2")
+	b.mustPut("/a/x", "1", "ttl", "10") // ends after the refresh, whatever the machine does
 	dir, node := b.follow("dir:/a"), b.follow("node:/a/x")
 	drive.Eventually(t, func() error { return errors.Join(dir.last(&struct{}{}), node.last(&struct{}{})) })
 	form := url.Values{"ttl": {"1000"}, "refresh": {"true"}, "prevExist": {"true"}}
@@ -277,11 +277,13 @@ func TestKeys_SavingKeepsTheTTL(t *testing.T) {
 	for i := range 30 {
 		time.Sleep(time.Duration(rand.IntN(200)) * time.Millisecond) // a TTL is whole seconds: any fraction may be left
 		var answer struct{ Node keyNode }
+		sent := time.Now()
 		if status := b.post("save", map[string]any{"key": "/a", "value": strconv.Itoa(i), "modified": n.Modified, "ttl": "keep"}, &answer); status != 200 {
 			t.Fatal(status)
 		}
 		n = answer.Node
-		if off := n.Expires - end; off < -1000 || off > 1000 {
+		took := time.Since(sent).Milliseconds() // the rest may be read at its beginning and written at its end
+		if off := n.Expires - end; off < -1000 || off > 1000+took {
 			t.Errorf("saved %d times: the end has moved by %d ms", i+1, off)
 		}
 	}

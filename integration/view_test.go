@@ -178,19 +178,6 @@ func TestView_OfLocksOnTwoHosts(t *testing.T) {
 	both(ended(append(ends, fmt.Sprintf("a %d released", iz), fmt.Sprintf("a %d expired", short), fmt.Sprintf("a %d lapsed", renewed))...))
 }
 
-// insist makes a request until it is answered with 200: etcd may be electing.
-func insist(t *testing.T, l *drive.Lock, method string, parameters ...any) (r drive.Reply) {
-	t.Helper()
-	drive.Eventually(t, func() (err error) {
-		r, err = l.Send(t.Context(), method, parameters...)
-		if err == nil && r.Status != http.StatusOK {
-			err = fmt.Errorf("%s = %v", method, r)
-		}
-		return err
-	})
-	return r
-}
-
 // A view says that it may be old when etcd is out of reach or has no quorum, and
 // goes on when it is back.
 func TestView_SaysWhenItMayBeOld(t *testing.T) {
@@ -229,10 +216,10 @@ func TestView_SaysWhenItMayBeOld(t *testing.T) {
 	// other, so that the one it watches is among them.
 	for _, m := range etcd.Members {
 		etcd.Isolate(m)
-		insist(t, l, http.MethodDelete, "index", x)
+		l.Insist(http.MethodDelete, "index", x)
 		wantView(t, h, "p", showing("a", ""))
 		etcd.Heal()
-		x = insist(t, l, http.MethodPost, "ttl", 600, "value", "x", "timeout", 0).Token(t)
+		x = l.Insist(http.MethodPost, "ttl", 600, "value", "x", "timeout", 0).Token(t)
 		line = fmt.Sprintf("%d x*", x)
 		wantView(t, h, "p", showing("a", line))
 	}

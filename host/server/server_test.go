@@ -352,7 +352,7 @@ func TestRun_DrainsThenBreaksOff(t *testing.T) {
 		}
 		<-release
 	})}}})
-	url, stop := running(t, s, 500*time.Millisecond)
+	url, stop := running(t, s, 3*time.Second)
 	ask := func(query string) <-chan error {
 		done := make(chan error, 1)
 		go func() {

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -158,6 +159,17 @@ func (h *host) do(method, path string) answer {
 	defer res.Body.Close() //nolint:errcheck // read to its end
 	body, err := io.ReadAll(res.Body)
 	return answer{res.StatusCode, string(body), res.Header, err}
+}
+
+// insist is do, again while no process came in the time for which a request is
+// held (704): none has seen it.
+func (h *host) insist(method, path string) (a answer) {
+	h.t.Helper()
+	h.until("answered by a process", func() bool {
+		a = h.do(method, path)
+		return !strings.Contains(a.body, `"errorCode":704`)
+	})
+	return a
 }
 
 // begin makes a request that will be answered later.

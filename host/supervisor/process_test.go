@@ -104,7 +104,7 @@ func TestSupervisor_CrashIsReplacedAndNoGETIsLost(t *testing.T) {
 	h := newHost(t, nil)
 	h.untilState(Ready)
 	first := h.tell()
-	if a := h.do("GET", "/crash-once"); a.status != 200 {
+	if a := h.insist("GET", "/crash-once"); a.status != 200 {
 		t.Errorf("GET that killed the first process = %+v", a)
 	}
 	next := h.tell()
@@ -165,7 +165,7 @@ func TestSupervisor_DiedInMidRequest(t *testing.T) {
 	if a := h.do("POST", "/crash"); a.status != 502 || !strings.Contains(a.body, `"errorCode":706`) {
 		t.Errorf("POST = %+v", a)
 	}
-	if a := h.do("POST", "/next"); a.status != 200 || a.body != "POST next" {
+	if a := h.insist("POST", "/next"); a.status != 200 || a.body != "POST next" {
 		t.Errorf("next POST = %+v", a)
 	}
 	if a := h.do("GET", "/crash"); a.status != 502 { // tried twice, no more
@@ -271,7 +271,7 @@ func TestSupervisor_DisableAndEnable(t *testing.T) {
 		t.Errorf("GET = %+v", a)
 	}
 	h.Apply([]Spec{h.spec(nil)})
-	if a := h.do("GET", "/x"); a.status != 200 {
+	if a := h.insist("GET", "/x"); a.status != 200 {
 		t.Errorf("GET after enabling = %+v", a)
 	}
 }

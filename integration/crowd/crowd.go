@@ -298,7 +298,8 @@ func (r *round) attempt(ctx, waiting context.Context, v *visit) end {
 		return left
 	case a.Status == http.StatusGone:
 		v.lost = c.MayLose != nil && c.MayLose(sent, time.Now()) ||
-			c.Trouble && r.ttl < c.TTL // so short a grant may run out on its way
+			c.Trouble && r.ttl < c.TTL || // so short a grant may run out on its way
+			r.ttl <= 2 && ret-call >= time.Duration(r.ttl)*time.Second // without trouble only where the machine stalls
 		if !r.deleted && !r.shared && !v.lost { // what is shared is judged when all is known
 			c.problem("POST by %s, sent at %v = %v: place lost", r.owner, call, a)
 		}

@@ -93,6 +93,25 @@ func (l *Lock) Must(method string, parameters ...any) Reply {
 	return r
 }
 
+// Insist makes a request until it is answered with 200: etcd may be electing. A
+// DELETE that was answered with 503, or not at all, may have had its effect: 404
+// is as good after that.
+func (l *Lock) Insist(method string, parameters ...any) (r Reply) {
+	l.t.Helper()
+	doubted := false
+	Eventually(l.t, func() (err error) {
+		r, err = l.Send(l.t.Context(), method, parameters...)
+		switch {
+		case err == nil && (r.Status == http.StatusOK || doubted && method == http.MethodDelete && r.Status == http.StatusNotFound):
+			return nil
+		case err != nil || r.Status == http.StatusServiceUnavailable:
+			doubted = true
+		}
+		return fmt.Errorf("%s = %v, %v", l.what(method, parameters), r, err)
+	})
+	return r
+}
+
 // Refused makes a request that must be answered with an error; code is the
 // errorCode in its body.
 func (l *Lock) Refused(status, code int, method string, parameters ...any) {

@@ -81,8 +81,9 @@ func (p *Tamperer) Hold(which func(*http.Request) bool) {
 }
 
 // LetGo sends what was held to the server, in the order in which it came, and
-// holds nothing back any more. It returns how many requests that were.
-func (p *Tamperer) LetGo(t testing.TB) int {
+// holds nothing back any more. Each must be answered with that status. It
+// returns how many requests that were.
+func (p *Tamperer) LetGo(t testing.TB, status int) int {
 	t.Helper()
 	p.mu.Lock()
 	held := p.held
@@ -94,6 +95,9 @@ func (p *Tamperer) LetGo(t testing.TB) int {
 			t.Fatal(err)
 		}
 		resp.Body.Close() //nolint:errcheck // nobody waits for it
+		if resp.StatusCode != status {
+			t.Errorf("late %s %s = %s, want %d", r.Method, r.URL.Path, resp.Status, status)
+		}
 	}
 	return len(held)
 }

@@ -60,7 +60,7 @@ func d03WaiterLeaves(t *testing.T, h *drive.Host) {
 	deleted := l.Queue(1, "value", "deleted")
 	hangsUp := l.Dial()
 	l.AwaitWaiting(2)
-	timesOut := l.Queue(3, "value", "late", "timeout", 2)
+	timesOut := l.Queue(3, "value", "late", "timeout", 6)
 	last := l.Queue(4, "value", "z")
 	// Each is directly in front of last when it leaves.
 	timesOut.Refused(http.StatusLocked, 700)
@@ -255,11 +255,11 @@ func d15Timeout(t *testing.T, h *drive.Host) {
 // that a test can wait for.
 func d16NoWriteTimeout(t *testing.T, h *drive.Host) {
 	l := h.Lock(t, "d16")
-	l.Take("ttl", 3)
+	l.Take("ttl", 6)
 	waiter := drive.StartCurl(t, "-X", "POST", l.URL+"?ttl=600")
 	sent := time.Now()
 	index := waiter.Output() // after the holder's time
-	if took := time.Since(sent); took < 2*time.Second {
+	if took := time.Since(sent); took < 3*time.Second {
 		t.Fatalf("the waiter ended after %v with %q, want it to wait longer", took, index)
 	}
 	if s := l.State(); fmt.Sprint(s.Index) != index {

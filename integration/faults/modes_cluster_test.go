@@ -298,7 +298,7 @@ func TestMode_F12_LeaderStalls(t *testing.T) {
 	etcd := p.StartCluster(t, 3)
 	leader, endpoints := leaderFirst(etcd)
 	h := p.Start(t, drive.Joined(endpoints...))
-	const ttl = 6 * time.Second
+	const ttl = 10 * time.Second
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
 	var keepers []*keeper

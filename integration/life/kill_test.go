@@ -27,10 +27,14 @@ func (f failure) hit(deaths []death) bool {
 }
 
 // onlyDeletesHit checks that nothing failed but DELETEs that were under way at a
-// death: they can't be given to another process.
+// death: they can't be given to another process. On a machine that stalls the
+// next one may come later than the host holds requests for it.
 func onlyDeletesHit(t *testing.T, failures []failure, deaths []death) {
 	t.Helper()
 	for _, f := range failures {
+		if f.heldInVain() {
+			continue
+		}
 		if f.method != http.MethodDelete || f.reply.Status != http.StatusBadGateway || f.reply.Code() != moduleDied || !f.hit(deaths) {
 			t.Errorf("lock: %v", f)
 		}

@@ -39,6 +39,14 @@ func (f failure) String() string {
 	return fmt.Sprintf("%s %s, sent %s, after %v = %v, %v", f.method, f.path, f.sent.Format("15:04:05.000"), f.told.Sub(f.sent).Round(time.Millisecond), f.reply, f.err)
 }
 
+// held is for how long the host holds a request for a process that starts.
+const held = 2 * time.Second
+
+// heldInVain reports whether no process came in that time.
+func (f failure) heldInVain() bool {
+	return f.err == nil && f.reply.Code() == moduleStarting && saysWhen(f.reply) && f.told.Sub(f.sent) >= held
+}
+
 // begin starts the load of so many clients.
 func (k kind) begin(t testing.TB, h *drive.Host, clients int) *load {
 	t.Helper()

@@ -195,7 +195,7 @@ func TestTreeWatch_QuietWhileOthersWrite(t *testing.T) {
 	s, beside := trees(t, p)
 	start := ok(beside.Create(t.Context(), "a/start", "", 0))(t)
 	w := watchTree(t, s, "a", start.Modified)
-	etcdv2.SetWatchTimes(w, 100*time.Millisecond, 400*time.Millisecond)
+	etcdv2.SetWatchTimes(w, time.Second, 400*time.Millisecond)
 	for round, writes := range []int{140, 1, 0} { // the first one: more than etcd keeps
 		for streams() < round+2 { // the next one has begun
 			quiet(t, w)
@@ -228,8 +228,17 @@ func TestTreeWatch_NoContact(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var on atomic.Bool
+			var greets atomic.Int64
+			good, end := context.WithTimeout(t.Context(), 30*time.Second)
+			defer end()
 			s, beside := trees(t, &proxy{before: func(_ int, w http.ResponseWriter, r *http.Request) bool {
-				if r.URL.Path != "/v2/members/leader" || !on.Load() {
+				if r.URL.Path != "/v2/members/leader" {
+					return false
+				}
+				if greets.Add(1) == 2 { // the first one went well
+					end()
+				}
+				if !on.Load() {
 					return false
 				}
 				trouble(w, r)
@@ -237,8 +246,10 @@ func TestTreeWatch_NoContact(t *testing.T) {
 			}})
 			start := ok(beside.Create(t.Context(), "start", "", 0))(t)
 			w := watchTree(t, s, "", start.Modified)
-			etcdv2.SetWatchTimes(w, 100*time.Millisecond, time.Minute)
-			quiet(t, w) // greets go well
+			etcdv2.SetWatchTimes(w, time.Second, time.Minute)
+			if got, err := w.Next(good); !errors.Is(err, context.Canceled) {
+				t.Fatalf("Next = %+v, %v, want nothing while greets go well", got, err)
+			}
 			on.Store(true)
 			if got, err := w.Next(t.Context()); !errors.Is(err, store.ErrUnavailable) {
 				t.Fatalf("Next = %+v, %v, want ErrUnavailable", got, err)

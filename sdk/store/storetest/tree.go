@@ -348,7 +348,7 @@ func testExpires(t *testing.T, s store.Tree) {
 }
 
 func testDirExpiry(t *testing.T, s store.Tree) {
-	d := makeDir(t, s, "d", 2*time.Second)
+	d := makeDir(t, s, "d", 5*time.Second)
 	create(t, s, "d/x", "", 0)
 	create(t, s, "d/sub/y", "", time.Hour)
 	e := create(t, s, "e", "stays", 0)
