@@ -152,6 +152,7 @@ func TestSignIn_AfterAnOutage(t *testing.T) {
 	tb.Go(proxy.URL + "/mod/dashboard/")
 	signIn(tb, token, "")
 	tb.WaitSee("[role=status]|live")
+	tb.Wait("document.querySelectorAll('.graph canvas').length === 4") // all that the page consists of is there
 	target.Store(nil)
 	proxy.CloseClientConnections()
 	tb.WaitSee(".banner|No connection")
