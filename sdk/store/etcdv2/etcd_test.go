@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			panic(err)
 		}
-		defer e.Close()
+		defer closeEtcd(e)
 		endpoint = "http://" + e.Clients[0].Addr().String()
 		// Until it has answered once, goroutines of etcd may still read os.Stderr
 		// for their logs, which Run sets.
@@ -46,6 +46,21 @@ func TestMain(m *testing.M) {
 		resp.Body.Close() //nolint:errcheck // not read
 		return m.Run()
 	}())
+}
+
+// closeEtcd ends it. Its Close waits for connections on which nothing was ever
+// sent, such as one that a client dialled for a request that it gave up: not for
+// long, since the process ends.
+func closeEtcd(e *embed.Etcd) {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		e.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+	}
 }
 
 // startEtcd starts a single member in dir, peers on a unix socket.
