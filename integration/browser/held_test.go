@@ -78,7 +78,7 @@ func TestKeysHeld_LeftMeanwhile(t *testing.T) {
 	tb.WaitSee("h1|Members")
 	letGo(tb)
 	tb.Await("the key", func() bool { _, ok := e.get("/b"); return ok })
-	tab.Eval[bool](tb, `(async () => { for (let i = 0; i < 20; i++) await new Promise(requestAnimationFrame); return true; })()`)
+	frames(tb)
 	if !tb.Sees("h1|Members") {
 		t.Error("the answer has led to another page")
 	}

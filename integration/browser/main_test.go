@@ -68,3 +68,8 @@ func open(t *testing.T, h *drive.Host, page string) *tab.Tab {
 func module(name string) string {
 	return fmt.Sprintf(`import(new URL(%q, document.querySelector("script[type=module]").src))`, name)
 }
+
+// frames lets the page draw so often that what it had put off is done.
+func frames(tb *tab.Tab) {
+	tab.Eval[bool](tb, `(async () => { for (let i = 0; i < 30; i++) await new Promise(requestAnimationFrame); return true; })()`)
+}

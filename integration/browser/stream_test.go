@@ -36,11 +36,9 @@ func TestFrame_WithoutSharedWorkers(t *testing.T) {
 		})
 	}
 	streams(1)
-	// What a page still does is over after some frames.
-	const frames = `(async () => { for (let i = 0; i < 30; i++) await new Promise(requestAnimationFrame); return true; })()`
 	// In the same task as a topic is joined, of which the worker is told in the next.
 	tab.Eval[bool](tb, module("live.js")+`.then(({ join }) => (join("locks"), sessionStorage.away = "yes", document.dispatchEvent(new Event("visibilitychange"))))`)
-	tab.Eval[bool](tb, frames)
+	frames(tb)
 	streams(0)
 	tab.Eval[bool](tb, back)
 	streams(1)
@@ -50,7 +48,7 @@ func TestFrame_WithoutSharedWorkers(t *testing.T) {
 	tab.Eval[bool](tb, `Boolean(sessionStorage.away = "yes")`)
 	tb.Reload()
 	tb.WaitSee("h1")
-	tab.Eval[bool](tb, frames)
+	frames(tb)
 	tb.WaitSee("[role=status]|connecting")
 	streams(0)
 	tab.Eval[bool](tb, back)
